@@ -1,0 +1,90 @@
+#include "caffe/common.hpp"
+
+#include <cstdlib>
+#include <ctime>
+#include <random>
+
+#include "caffe/util/rng.hpp"
+
+namespace caffe {
+
+namespace {
+
+uint64_t SeedFromSystem() {
+  std::random_device device;
+  // Fits SolverParameter.random_seed and prints short.
+  return device() & 0x7FFFFFFFu;
+}
+
+[[noreturn]] void ExitOnFailedCheck() { std::_Exit(1); }
+
+}  // namespace
+
+Caffe::Caffe() = default;
+Caffe::~Caffe() = default;
+
+Caffe& Caffe::Get() {
+  static thread_local Caffe instance;
+  return instance;
+}
+
+void GlobalInit(int* pargc, char*** pargv) {
+  FLAGS_logtostderr = true;
+  gflags::ParseCommandLineFlags(pargc, pargv, true);
+  google::InitGoogleLogging(*(pargv)[0]);
+  google::InstallFailureFunction(&ExitOnFailedCheck);
+}
+
+void Caffe::set_random_seed(const unsigned int seed) {
+  Caffe& caffe = Get();
+  caffe.random_seed_ = seed;
+  caffe.seeded_ = true;
+  caffe.random_generator_.reset(new RNG(seed));
+}
+
+uint64_t Caffe::random_seed() {
+  Caffe& caffe = Get();
+  if (!caffe.seeded_) {
+    caffe.random_seed_ = SeedFromSystem();
+    caffe.seeded_ = true;
+  }
+  return caffe.random_seed_;
+}
+
+Caffe::RNG& Caffe::rng_stream() {
+  Caffe& caffe = Get();
+  if (!caffe.random_generator_) {
+    caffe.random_generator_.reset(new RNG(static_cast<unsigned int>(random_seed())));
+  }
+  return *caffe.random_generator_;
+}
+
+void Caffe::set_mode(Brew mode) {
+  ENFORCE(mode == CPU) << "GPU mode: this build has no CUDA part; use CPU mode";
+  Get().mode_ = mode;
+}
+
+void Caffe::SetDevice(int device_id) {
+  THROW_ERROR << "device " << device_id << ": this build has no CUDA part";
+}
+
+void Caffe::DeviceQuery() { THROW_ERROR << "device query: this build has no CUDA part"; }
+
+bool Caffe::CheckDevice(int) { return false; }
+
+int Caffe::FindDevice(int) { return -1; }
+
+class Caffe::RNG::Generator {
+ public:
+  explicit Generator(uint64_t seed) : rng(PhiloxKey(seed, 0)) {}
+  rng_t rng;
+};
+
+Caffe::RNG::RNG() : generator_(new Generator(SeedFromSystem())) {}
+Caffe::RNG::RNG(unsigned int seed) : generator_(new Generator(seed)) {}
+Caffe::RNG::RNG(const RNG& other) = default;
+Caffe::RNG& Caffe::RNG::operator=(const RNG& other) = default;
+
+void* Caffe::RNG::generator() { return &generator_->rng; }
+
+}  // namespace caffe

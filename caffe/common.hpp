@@ -1,0 +1,127 @@
+#ifndef CAFFE_COMMON_HPP_
+#define CAFFE_COMMON_HPP_
+
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <boost/shared_ptr.hpp>
+#include <climits>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caffe/util/device_alternate.hpp"
+#include "caffe/util/error.hpp"
+
+#define STRINGIFY(m) #m
+#define AS_STRING(m) STRINGIFY(m)
+
+#define DISABLE_COPY_AND_ASSIGN(classname) \
+ private:                                  \
+  classname(const classname&) = delete;    \
+  classname& operator=(const classname&) = delete
+
+/// Instantiates a class template for both number types.
+#define INSTANTIATE_CLASS(classname) \
+  template class classname<float>;   \
+  template class classname<double>
+
+#define NOT_IMPLEMENTED LOG(FATAL) << "Not Implemented Yet"
+
+namespace cv {
+class Mat;
+}
+
+namespace caffe {
+
+using boost::shared_ptr;
+
+using std::fstream;
+using std::ios;
+using std::isinf;
+using std::isnan;
+using std::iterator;
+using std::make_pair;
+using std::map;
+using std::ostringstream;
+using std::pair;
+using std::set;
+using std::string;
+using std::stringstream;
+using std::vector;
+
+/// Sets up glog and gflags for a program: parses the flags, logs to stderr, and makes a failed CHECK
+/// end with its one line and exit code 1 instead of a stack trace and a core dump.
+void GlobalInit(int* pargc, char*** pargv);
+
+/// Process-wide settings, held per thread: mode, device and the random number stream.
+class Caffe {
+ public:
+  ~Caffe();
+
+  static Caffe& Get();
+
+  enum Brew { CPU, GPU };
+
+  /// The stream that caffe_rng_* and the fillers draw from: Philox (util/philox.hpp).
+  class RNG {
+   public:
+    RNG();
+    explicit RNG(unsigned int seed);
+    RNG(const RNG&);
+    RNG& operator=(const RNG&);
+    /// Points to a caffe::rng_t.
+    void* generator();
+
+   private:
+    class Generator;
+    shared_ptr<Generator> generator_;
+  };
+
+  static RNG& rng_stream();
+
+  static Brew mode() { return Get().mode_; }
+  static void set_mode(Brew mode);
+  /// Seeds rng_stream(), and the layers that are created from now on in this thread.
+  static void set_random_seed(unsigned int seed);
+  /// The seed in force; drawn from the system where set_random_seed was not called.
+  static uint64_t random_seed();
+  static void SetDevice(int device_id);
+  static void DeviceQuery();
+  static bool CheckDevice(int device_id);
+  static int FindDevice(int start_id = 0);
+
+  static int solver_count() { return Get().solver_count_; }
+  static void set_solver_count(int val) { Get().solver_count_ = val; }
+  static int solver_rank() { return Get().solver_rank_; }
+  static void set_solver_rank(int val) { Get().solver_rank_ = val; }
+  static bool multiprocess() { return Get().multiprocess_; }
+  static void set_multiprocess(bool val) { Get().multiprocess_ = val; }
+  static bool root_solver() { return Get().solver_rank_ == 0; }
+
+ protected:
+  shared_ptr<RNG> random_generator_;
+  uint64_t random_seed_ = 0;
+  bool seeded_ = false;
+  Brew mode_ = CPU;
+  int solver_count_ = 1;
+  int solver_rank_ = 0;
+  bool multiprocess_ = false;
+
+ private:
+  Caffe();
+
+  DISABLE_COPY_AND_ASSIGN(Caffe);
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_COMMON_HPP_

@@ -1,0 +1,72 @@
+#ifndef CAFFE_SYNCEDMEM_HPP_
+#define CAFFE_SYNCEDMEM_HPP_
+
+#include <cstdlib>
+
+#include "caffe/common.hpp"
+#include "caffe/util/channel_blocks.hpp"
+
+namespace caffe {
+
+/// Host memory, 64-byte aligned, zero when fresh; what size() == 0 bytes point to is not to be read.
+void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda);
+void CaffeFreeHost(void* ptr, bool use_cuda);
+
+/// The memory of a blob: one array with up to two copies, allocated when first asked for and kept equal
+/// by copying when a stale one is read.
+///   plain    what cpu_data() gives: N x C x H x W;
+///   blocked  floats in the layout of a backend (util/channel_blocks.hpp), which the layers that
+///            understand it hand on to each other, so that no plain copy is made between them.
+class SyncedMemory {
+ public:
+  SyncedMemory() : SyncedMemory(0) {}
+  explicit SyncedMemory(size_t size) : size_(size) {}
+  ~SyncedMemory();
+
+  const void* cpu_data();
+  /// Uses the caller's memory from now on; it is not freed here.
+  void set_cpu_data(void* data);
+  void* mutable_cpu_data();
+  const void* gpu_data();
+  void set_gpu_data(void* data);
+  void* mutable_gpu_data();
+
+  enum SyncedHead { UNINITIALIZED, HEAD_AT_CPU, HEAD_AT_GPU, SYNCED };
+  SyncedHead head() const {
+    return plain_valid_ || blocked_valid_ ? HEAD_AT_CPU : UNINITIALIZED;
+  }
+  size_t size() const { return size_; }
+
+  /// The values in `layout`, for reading.
+  const float* cpu_blocked(const ChannelBlocks& layout);
+  /// The same for writing. `keep` false: the caller writes every element, zeros beyond the channels
+  /// included, and nothing is copied to begin with.
+  float* mutable_cpu_blocked(const ChannelBlocks& layout, bool keep);
+  /// The plain memory for a caller who writes all of it.
+  void* overwrite_cpu_data();
+  /// Block size of the copy that can be read at no cost; a blocked copy comes before a plain one.
+  int block() const { return blocked_valid_ ? layout_.block : 1; }
+  /// Bytes allocated, both copies together.
+  size_t allocated() const;
+
+ private:
+  void AllocatePlain();
+  void AllocateBlocked(const ChannelBlocks& layout);
+  void ToPlain();
+  void ToBlocked(const ChannelBlocks& layout);
+
+  size_t size_;
+  void* plain_ = nullptr;
+  bool own_plain_ = false;
+  bool plain_valid_ = false;
+  float* blocked_ = nullptr;
+  size_t blocked_capacity_ = 0;
+  ChannelBlocks layout_;
+  bool blocked_valid_ = false;
+
+  DISABLE_COPY_AND_ASSIGN(SyncedMemory);
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_SYNCEDMEM_HPP_

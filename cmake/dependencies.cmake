@@ -1,0 +1,24 @@
+# What the libraries stand on; every name is a Debian package's.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(Protobuf REQUIRED)
+find_package(Boost REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
+
+# Looks for a library without a CMake package of its own.
+function(metaperturb_find name header library package)
+  find_path(${name}_INCLUDE ${header} PATH_SUFFIXES openblas)
+  find_library(${name}_LIBRARY ${library})
+  if(NOT ${name}_INCLUDE OR NOT ${name}_LIBRARY)
+    message(FATAL_ERROR "${library} (${header}) was not found: install ${package}")
+  endif()
+  add_library(metaperturb_${name} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(metaperturb_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+  target_link_libraries(metaperturb_${name} INTERFACE ${${name}_LIBRARY})
+endfunction()
+
+metaperturb_find(glog glog/logging.h glog libgoogle-glog-dev)
+metaperturb_find(gflags gflags/gflags.h gflags libgflags-dev)
+metaperturb_find(dnnl dnnl.hpp dnnl libdnnl-dev)
+metaperturb_find(openblas cblas.h openblas libopenblas-dev)
+metaperturb_find(lmdb lmdb.h lmdb liblmdb-dev)

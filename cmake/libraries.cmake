@@ -1,0 +1,44 @@
+# metaperturb::caffe        the framework (proto/, caffe/)
+# metaperturb::metaperturb  layers and meta-solver on top of it (layers/, solvers/)
+
+add_library(metaperturb_options INTERFACE)
+target_compile_options(metaperturb_options INTERFACE
+  -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
+
+file(GLOB_RECURSE caffe_sources CONFIGURE_DEPENDS caffe/*.cpp)
+add_library(metaperturb_caffe ${caffe_sources} ${proto_sources})
+set_target_properties(metaperturb_caffe PROPERTIES OUTPUT_NAME metaperturb_caffe
+                                                   EXPORT_NAME caffe VERSION ${PROJECT_VERSION})
+add_dependencies(metaperturb_caffe metaperturb_proto)
+target_compile_definitions(metaperturb_caffe PUBLIC CPU_ONLY USE_OPENCV USE_LMDB)
+target_include_directories(metaperturb_caffe
+  PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${proto_root}>
+         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/metaperturb>)
+target_link_libraries(metaperturb_caffe
+  PUBLIC protobuf::libprotobuf Boost::headers Threads::Threads
+         $<BUILD_INTERFACE:metaperturb_glog> $<BUILD_INTERFACE:metaperturb_gflags>
+         $<BUILD_INTERFACE:metaperturb_openblas>
+         $<INSTALL_INTERFACE:glog> $<INSTALL_INTERFACE:gflags> $<INSTALL_INTERFACE:openblas>
+  PRIVATE $<BUILD_INTERFACE:metaperturb_options> $<BUILD_INTERFACE:metaperturb_dnnl>
+          $<BUILD_INTERFACE:metaperturb_lmdb> OpenMP::OpenMP_CXX opencv_core opencv_imgproc
+          opencv_imgcodecs)
+set_source_files_properties(${proto_sources} PROPERTIES COMPILE_OPTIONS "-w")
+
+# Kernels that exist once per vector instruction set; caffe/simd/dispatch.cpp chooses at run time.
+include(cmake/simd.cmake)
+
+file(GLOB plugin_sources CONFIGURE_DEPENDS layers/*.cpp solvers/*.cpp)
+add_library(metaperturb ${plugin_sources})
+set_target_properties(metaperturb PROPERTIES EXPORT_NAME metaperturb VERSION ${PROJECT_VERSION})
+target_link_libraries(metaperturb PUBLIC metaperturb_caffe
+                                  PRIVATE $<BUILD_INTERFACE:metaperturb_options> OpenMP::OpenMP_CXX)
+
+# Layers register themselves in static objects, which a linker drops from libraries that nothing else
+# of a program refers to: shared ones are linked regardless, static ones whole.
+foreach(library metaperturb_caffe metaperturb)
+  if(BUILD_SHARED_LIBS)
+    target_link_options(${library} INTERFACE -Wl,--no-as-needed)
+  endif()
+endforeach()
+add_library(metaperturb::caffe ALIAS metaperturb_caffe)
+add_library(metaperturb::metaperturb ALIAS metaperturb)
