@@ -1,0 +1,205 @@
+#include "caffe/layers/dnnl_convolution.hpp"
+
+#include <cstring>
+#include <tuple>
+#include <vector>
+
+#include "caffe/util/channel_blocks.hpp"
+#include "caffe/util/dnnl_util.hpp"
+
+namespace caffe {
+
+namespace {
+
+using dnnl::memory;
+using Arguments = std::unordered_map<int, memory>;
+using Dims = memory::dims;
+using Tag = memory::format_tag;
+
+auto Tied(const ConvGeometry& g) {
+  return std::tie(g.num, g.in_channels, g.in_h, g.in_w, g.out_channels, g.out_h, g.out_w,
+                  g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.pad_h, g.pad_w, g.dilation_h,
+                  g.dilation_w, g.group, g.bias);
+}
+
+memory Unbound(const memory::desc& desc) { return memory(desc, DnnlEngine(), nullptr); }
+
+void Bind(Arguments* arguments, int name, const float* data) {
+  arguments->at(name).set_data_handle(const_cast<float*>(data));
+}
+
+// A copy of the weights in the layout that a primitive asks for; none where that is the plain one.
+class WeightsCopy {
+ public:
+  WeightsCopy(const memory::desc& plain, const memory::desc& wanted)
+      : source_(Unbound(plain)), same_(plain == wanted) {
+    if (same_) return;
+    copy_ = memory(wanted, DnnlEngine());
+    reorder_ = dnnl::reorder(source_, copy_);
+  }
+  // The data in the wanted layout.
+  const float* Of(const float* plain) {
+    if (same_) return plain;
+    source_.set_data_handle(const_cast<float*>(plain));
+    reorder_.execute(DnnlStream(), source_, copy_);
+    return static_cast<const float*>(copy_.get_data_handle());
+  }
+
+ private:
+  memory source_;
+  bool same_;
+  memory copy_;
+  dnnl::reorder reorder_;
+};
+
+struct Pass {
+  dnnl::primitive primitive;
+  Arguments arguments;
+  std::unique_ptr<WeightsCopy> weights;
+};
+
+}  // namespace
+
+bool ConvGeometry::operator==(const ConvGeometry& o) const { return Tied(*this) == Tied(o); }
+
+struct DnnlConvolution::Impl {
+  ConvGeometry g;
+  int src_block = 1, dst_block = 1;
+  memory::desc src, dst, weights_plain, weights_any, bias;
+  Dims strides, dilations, pad;
+  dnnl::convolution_forward::primitive_desc forward_desc;
+  Pass forward, backward_data, backward_weights;
+  // Gradients of one backward pass, before they are added to the caller's.
+  memory weights_diff, bias_diff, weights_target;
+  dnnl::reorder add_weights;
+
+  dnnl::convolution_forward::primitive_desc TryForward(int src_blk, int dst_blk) {
+    const auto f32 = memory::data_type::f32;
+    src = memory::desc({g.num, g.in_channels, g.in_h, g.in_w}, f32, ActivationTag(src_blk));
+    dst = memory::desc({g.num, g.out_channels, g.out_h, g.out_w}, f32, ActivationTag(dst_blk));
+    src_block = src_blk;
+    dst_block = dst_blk;
+    const dnnl::convolution_forward::desc desc(
+        dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src, weights_any,
+        bias, dst, strides, dilations, pad, pad);
+    return dnnl::convolution_forward::primitive_desc(desc, DnnlEngine(), true);
+  }
+
+  static bool IsFast(const dnnl::convolution_forward::primitive_desc& desc) {
+    return desc && std::strncmp(desc.impl_info_str(), "jit", 3) == 0;
+  }
+
+  void MakeForward();
+  void MakeBackwardData();
+  void MakeBackwardWeights();
+};
+
+void DnnlConvolution::Impl::MakeForward() {
+  const auto f32 = memory::data_type::f32;
+  const Dims weights_dims =
+      g.group > 1 ? Dims{g.group, g.out_channels / g.group, g.in_channels / g.group, g.kernel_h,
+                         g.kernel_w}
+                  : Dims{g.out_channels, g.in_channels, g.kernel_h, g.kernel_w};
+  weights_plain = memory::desc(weights_dims, f32, g.group > 1 ? Tag::goihw : Tag::oihw);
+  weights_any = memory::desc(weights_dims, f32, Tag::any);
+  if (g.bias) bias = memory::desc({g.out_channels}, f32, Tag::x);
+  strides = {g.stride_h, g.stride_w};
+  dilations = {g.dilation_h - 1, g.dilation_w - 1};
+  pad = {g.pad_h, g.pad_w};
+
+  // Blocks where the channels fill them; images with few channels enter plain.
+  const int block = NativeChannelBlock();
+  const int wanted_src = g.in_channels >= block ? block : 1;
+  const int wanted_dst = g.out_channels >= block ? block : 1;
+  forward_desc = TryForward(wanted_src, wanted_dst);
+  if (!IsFast(forward_desc)) {
+    const auto plain = TryForward(1, 1);
+    if (plain) forward_desc = plain;
+  }
+  forward.primitive = dnnl::convolution_forward(forward_desc);
+  forward.weights.reset(new WeightsCopy(weights_plain, forward_desc.weights_desc()));
+  forward.arguments = {{DNNL_ARG_SRC, Unbound(src)},
+                       {DNNL_ARG_WEIGHTS, Unbound(forward_desc.weights_desc())},
+                       {DNNL_ARG_DST, Unbound(dst)}};
+  if (g.bias) forward.arguments.insert({DNNL_ARG_BIAS, Unbound(bias)});
+}
+
+void DnnlConvolution::Impl::MakeBackwardData() {
+  const dnnl::convolution_backward_data::desc desc(dnnl::algorithm::convolution_direct, src,
+                                                   weights_any, dst, strides, dilations, pad, pad);
+  const dnnl::convolution_backward_data::primitive_desc pd(desc, DnnlEngine(), forward_desc);
+  backward_data.primitive = dnnl::convolution_backward_data(pd);
+  backward_data.weights.reset(new WeightsCopy(weights_plain, pd.weights_desc()));
+  backward_data.arguments = {{DNNL_ARG_DIFF_DST, Unbound(dst)},
+                             {DNNL_ARG_WEIGHTS, Unbound(pd.weights_desc())},
+                             {DNNL_ARG_DIFF_SRC, Unbound(src)}};
+}
+
+void DnnlConvolution::Impl::MakeBackwardWeights() {
+  const dnnl::convolution_backward_weights::desc desc(dnnl::algorithm::convolution_direct, src,
+                                                      weights_any, bias, dst, strides, dilations,
+                                                      pad, pad);
+  const dnnl::convolution_backward_weights::primitive_desc pd(desc, DnnlEngine(), forward_desc);
+  backward_weights.primitive = dnnl::convolution_backward_weights(pd);
+  weights_diff = memory(pd.diff_weights_desc(), DnnlEngine());
+  backward_weights.arguments = {{DNNL_ARG_SRC, Unbound(src)},
+                                {DNNL_ARG_DIFF_DST, Unbound(dst)},
+                                {DNNL_ARG_DIFF_WEIGHTS, weights_diff}};
+  if (g.bias) {
+    bias_diff = memory(bias, DnnlEngine());
+    backward_weights.arguments.insert({DNNL_ARG_DIFF_BIAS, bias_diff});
+  }
+  dnnl::post_ops sum;
+  sum.append_sum(1.0f);
+  dnnl::primitive_attr add;
+  add.set_post_ops(sum);
+  weights_target = Unbound(weights_plain);
+  add_weights = dnnl::reorder(weights_diff, weights_target, add);
+}
+
+DnnlConvolution::DnnlConvolution(const ConvGeometry& geometry) : impl_(new Impl) {
+  impl_->g = geometry;
+  impl_->MakeForward();
+}
+
+DnnlConvolution::~DnnlConvolution() = default;
+
+const ConvGeometry& DnnlConvolution::geometry() const { return impl_->g; }
+int DnnlConvolution::src_block() const { return impl_->src_block; }
+int DnnlConvolution::dst_block() const { return impl_->dst_block; }
+
+void DnnlConvolution::Forward(const float* src, const float* weights, const float* bias,
+                              float* dst) {
+  Pass& pass = impl_->forward;
+  Bind(&pass.arguments, DNNL_ARG_SRC, src);
+  Bind(&pass.arguments, DNNL_ARG_WEIGHTS, pass.weights->Of(weights));
+  if (impl_->g.bias) Bind(&pass.arguments, DNNL_ARG_BIAS, bias);
+  Bind(&pass.arguments, DNNL_ARG_DST, dst);
+  pass.primitive.execute(DnnlStream(), pass.arguments);
+}
+
+void DnnlConvolution::BackwardData(const float* dst_diff, const float* weights, float* src_diff) {
+  Pass& pass = impl_->backward_data;
+  if (!pass.primitive) impl_->MakeBackwardData();
+  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, dst_diff);
+  Bind(&pass.arguments, DNNL_ARG_WEIGHTS, pass.weights->Of(weights));
+  Bind(&pass.arguments, DNNL_ARG_DIFF_SRC, src_diff);
+  pass.primitive.execute(DnnlStream(), pass.arguments);
+}
+
+void DnnlConvolution::BackwardWeights(const float* src, const float* dst_diff, float* weights_diff,
+                                      float* bias_diff) {
+  Pass& pass = impl_->backward_weights;
+  if (!pass.primitive) impl_->MakeBackwardWeights();
+  Bind(&pass.arguments, DNNL_ARG_SRC, src);
+  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, dst_diff);
+  pass.primitive.execute(DnnlStream(), pass.arguments);
+  impl_->weights_target.set_data_handle(weights_diff);
+  impl_->add_weights.execute(DnnlStream(), impl_->weights_diff, impl_->weights_target);
+  if (bias_diff) {
+    const float* computed = static_cast<const float*>(impl_->bias_diff.get_data_handle());
+    for (int i = 0; i < impl_->g.out_channels; ++i) bias_diff[i] += computed[i];
+  }
+}
+
+}  // namespace caffe

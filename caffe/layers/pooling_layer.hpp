@@ -1,0 +1,56 @@
+#ifndef CAFFE_POOLING_LAYER_HPP_
+#define CAFFE_POOLING_LAYER_HPP_
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/layer.hpp"
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+/// Maximum or average over windows of each channel's plane.
+///     MAX: y = max over the window's pixels; the gradient goes to the first maximum.
+///     AVE: y = sum over the window's pixels / (window area, padding counted, but nothing beyond it).
+/// pooling_param: pool = MAX; kernel_size (or kernel_h, kernel_w) or global_pooling; stride = 1; pad = 0;
+/// round_mode = CEIL. Output extent: round((in + 2 pad - kernel) / stride) + 1, and with padding no
+/// window starts beyond the image. A second top of MAX gives the maximum's index in the plane.
+template <typename Dtype>
+class PoolingLayer : public Layer<Dtype> {
+ public:
+  explicit PoolingLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  const char* type() const override { return "Pooling"; }
+  int ExactNumBottomBlobs() const override { return 1; }
+  int MinTopBlobs() const override { return 1; }
+  int MaxTopBlobs() const override {
+    return this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX ? 2 : 1;
+  }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+ private:
+  /// A window [y0, y1) x [x0, x1) inside of the image, and AVE's divisor.
+  struct Window {
+    int y0, y1, x0, x1, area;
+  };
+  Window At(int i, int j) const;
+  template <int kLanes>
+  void ForwardPlanes(int planes, const Dtype* x, Dtype* y);
+  template <int kLanes>
+  void BackwardPlanes(int planes, const Dtype* dy, Dtype* dx) const;
+
+  bool is_max_ = true;
+  int kernel_h_ = 0, kernel_w_ = 0, stride_h_ = 1, stride_w_ = 1, pad_h_ = 0, pad_w_ = 0;
+  int height_ = 0, width_ = 0, pooled_height_ = 0, pooled_width_ = 0;
+  int block_ = 1;       // channel blocks of the forward pass, which argmax_ has, too
+  vector<int> argmax_;  // per output, in the output's layout: index in the input plane
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_POOLING_LAYER_HPP_

@@ -1,0 +1,10 @@
+# Kernels that exist once per vector instruction set; the best one is chosen at run time.
+set(simd_common -ffp-contract=fast -fno-math-errno -Wno-psabi)
+# GCC 12 warns of its own AVX-512 headers.
+set(simd_avx512 -Wno-maybe-uninitialized -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+set(simd_avx2 -mavx2 -mfma)
+set(simd_generic "")
+foreach(isa generic avx2 avx512)
+  set_source_files_properties(layers/metaperturb_kernels_${isa}.cpp
+    PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}")
+endforeach()

@@ -1,0 +1,25 @@
+#include "layers/metaperturb_kernels.hpp"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace metaperturb {
+
+namespace {
+
+const int kBlock = 16;
+
+#include "layers/metaperturb_simd.inl"
+// After the vector type, which it is written in.
+#include "layers/metaperturb_kernels.inl"
+
+}  // namespace
+
+const Kernels& Avx512Kernels() {
+  static const Kernels kernels = {kBlock, "avx512",        ScratchSize,   ForwardImage,
+                                  Apply,  BackwardNoise, BackwardScale, SampleGroup};
+  return kernels;
+}
+
+}  // namespace metaperturb

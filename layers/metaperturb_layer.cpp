@@ -1,0 +1,402 @@
+#include "layers/metaperturb_layer.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "caffe/util/io.hpp"
+#include "caffe/util/math_functions.hpp"
+#include "layers/metaperturb_reference.hpp"
+
+namespace caffe {
+
+using metaperturb::kKappa;
+using metaperturb::kPhiSize;
+using metaperturb::kW;
+
+namespace {
+
+const int kFeatures = 8;  // mean and variance of f[.,.,1..4]; C and H are constants beside them
+
+bool EndsWith(const string& text, const string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// One pass over all images, each on one thread with that thread's scratch memory.
+template <class Body>
+void ForEachImage(int num, vector<vector<float>>* scratch, size_t scratch_size, const Body& body) {
+  const size_t threads = static_cast<size_t>(omp_get_max_threads());
+  // 16 floats more than asked for, to begin at a cache line.
+  if (scratch->size() < threads) scratch->resize(threads);
+  for (size_t t = 0; t < threads; ++t) {
+    if ((*scratch)[t].size() != scratch_size + 16) (*scratch)[t].assign(scratch_size + 16, 0.0f);
+  }
+#pragma omp parallel for schedule(static)
+  for (int n = 0; n < num; ++n) {
+    float* memory = (*scratch)[omp_get_thread_num()].data();
+    while (reinterpret_cast<uintptr_t>(memory) % 64) ++memory;
+    body(n, memory);
+  }
+}
+
+}  // namespace
+
+vector<double> ReadPhi(const string& file) {
+  NetParameter net;
+  BlobProto found;
+  if (EndsWith(file, ".binaryproto")) {
+    ReadProtoFromBinaryFileOrDie(file, &found);
+  } else {
+    if (EndsWith(file, ".prototxt")) {
+      ReadProtoFromTextFileOrDie(file, &net);
+    } else {
+      ReadProtoFromBinaryFileOrDie(file, &net);
+    }
+    const auto& layers = net.layer();
+    const auto layer = std::find_if(layers.begin(), layers.end(), [](const LayerParameter& l) {
+      return l.type() == "MetaPerturb" && l.blobs_size() > 0;
+    });
+    ENFORCE(layer != layers.end()) << file << ": holds no MetaPerturb layer with its phi";
+    found = layer->blobs(0);
+  }
+  vector<double> phi(found.double_data().begin(), found.double_data().end());
+  if (phi.empty()) phi.assign(found.data().begin(), found.data().end());
+  ENFORCE(phi.size() == size_t{kPhiSize})
+      << file << ": phi has " << phi.size() << " values where " << kPhiSize << " are expected";
+  return phi;
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                         const vector<Blob<Dtype>*>&) {
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  ENFORCE(bottom[0]->num_axes() == 4)
+      << "takes N x C x H x W; the bottom has shape " << bottom[0]->shape_string();
+  ENFORCE(param.channel_norm_factor() > 0)
+      << "channel_norm_factor is " << param.channel_norm_factor() << "; it must be positive";
+  ENFORCE(param.spatial_norm_factor() > 0)
+      << "spatial_norm_factor is " << param.spatial_norm_factor() << "; it must be positive";
+  ENFORCE(param.noise_coeff() >= 0 && param.noise_coeff() <= 1)
+      << "noise_coeff is " << param.noise_coeff() << "; it must lie in [0, 1]";
+  ENFORCE(param.moving_average_fraction() >= 0 && param.moving_average_fraction() < 1)
+      << "moving_average_fraction is " << param.moving_average_fraction()
+      << "; it must lie in [0, 1)";
+  channels_ = bottom[0]->channels();
+  InitBlobs();
+  SetLearningRates();
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::InitBlobs() {
+  auto& blobs = this->blobs_;
+  const vector<int> stats = {channels_, 4};
+  if (!blobs.empty()) {
+    ENFORCE(blobs.size() == 3 || blobs.size() == 4)
+        << blobs.size() << " stored parameter blobs where 4 are expected";
+    ENFORCE(blobs[0]->count() == kPhiSize)
+        << "stored phi has " << blobs[0]->count() << " values where " << kPhiSize
+        << " are expected";
+    for (int i = 1; i < 3; ++i) {
+      ENFORCE(blobs[i]->shape() == stats) << "stored statistics have shape "
+                                          << blobs[i]->shape_string() << " for " << channels_
+                                          << " channels";
+    }
+    // Without a count the layer has not been trained.
+    if (blobs.size() == 3) blobs.emplace_back(new Blob<Dtype>(vector<int>{1}));
+    return;
+  }
+  blobs.emplace_back(new Blob<Dtype>(vector<int>{kPhiSize}));
+  const string& file = this->layer_param_.metaperturb_param().phi();
+  if (file.empty()) {
+    caffe_rng_gaussian(kPhiSize, Dtype(0), Dtype(0.01), blobs[0]->mutable_cpu_data());
+  } else {
+    const vector<double> phi = ReadPhi(file);
+    std::copy(phi.begin(), phi.end(), blobs[0]->mutable_cpu_data());
+  }
+  blobs.emplace_back(new Blob<Dtype>(stats));
+  blobs.emplace_back(new Blob<Dtype>(stats));
+  blobs.emplace_back(new Blob<Dtype>(vector<int>{1}));
+  caffe_set(channels_ * 4, Dtype(0), blobs[1]->mutable_cpu_data());
+  caffe_set(channels_ * 4, Dtype(1), blobs[2]->mutable_cpu_data());
+  caffe_set(1, Dtype(0), blobs[3]->mutable_cpu_data());
+}
+
+// Statistics are never learned; phi is where a `param` entry is given.
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::SetLearningRates() {
+  LayerParameter& param = this->layer_param_;
+  const int given = param.param_size();
+  for (int i = 0; i < 4; ++i) {
+    ParamSpec* spec = i < given ? param.mutable_param(i) : param.add_param();
+    if (i == 0 && given > 0) continue;
+    spec->set_lr_mult(0);
+    spec->set_decay_mult(0);
+  }
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                                      const vector<Blob<Dtype>*>& top) {
+  const Blob<Dtype>& x = *bottom[0];
+  ENFORCE(bottom[0] != top[0]) << "cannot work in place: give the top a name of its own";
+  ENFORCE(x.num_axes() == 4 && x.channels() == channels_)
+      << "the bottom has shape " << x.shape_string() << " where " << channels_
+      << " channels are expected";
+  ENFORCE(bottom.size() < 2 || bottom[1]->shape() == x.shape())
+      << "epsilon has shape " << bottom[1]->shape_string() << ", x has " << x.shape_string();
+  ENFORCE(this->phase_ == TEST || x.num() > 1)
+      << "the batch holds 1 image: TRAIN needs at least 2, for the variance over the batch";
+  top[0]->ReshapeLike(x);
+  z_.ReshapeLike(x);
+  num_ = x.num();
+  block_ = std::is_same<Dtype, float>::value ? metaperturb::BestKernels().block : 1;
+  const ChannelBlocks layout = x.Blocks(block_);
+  lanes_ = layout.groups() * block_;
+  image_size_ = size_t(lanes_) * layout.spatial;
+  image_.channels = channels_;
+  image_.height = x.height();
+  image_.width = x.width();
+  image_.groups = layout.groups();
+  f_.resize(size_t(num_) * 4 * lanes_);
+  features_.resize(size_t(channels_) * kFeatures);
+  s_.assign(lanes_ + 16, Dtype(0));
+}
+
+template <typename Dtype>
+Dtype MetaPerturbLayer<Dtype>::NoiseCoefficient() const {
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  Dtype a = param.noise_coeff();
+  if (param.anneal_iter() > 0) {
+    a *= std::min(Dtype(1), this->blobs_[3]->cpu_data()[0] / Dtype(param.anneal_iter()));
+  }
+  return a;
+}
+
+template <typename Dtype>
+metaperturb::NoiseSource MetaPerturbLayer<Dtype>::Noise(int image,
+                                                        const Blob<Dtype>* epsilon) const {
+  metaperturb::NoiseSource noise;
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  noise.sample = !epsilon && param.noise() == MetaPerturbParameter_Noise_SAMPLE;
+  noise.key = this->random_key();
+  noise.pass = this->pass();
+  noise.image = image;
+  return noise;
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::ComputeScale() {
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  const Dtype* w = this->blobs_[0]->cpu_data() + kW;
+  const bool train = this->phase_ == TRAIN;
+  Dtype* running_mean = train ? this->blobs_[1]->mutable_cpu_data() : nullptr;
+  Dtype* running_var = train ? this->blobs_[2]->mutable_cpu_data() : nullptr;
+  const Dtype* stored_mean = this->blobs_[1]->cpu_data();
+  const Dtype* stored_var = this->blobs_[2]->cpu_data();
+  const double old = param.moving_average_fraction();
+  for (int c = 0; c < channels_; ++c) {
+    Dtype* feature = &features_[c * kFeatures];
+    for (int k = 0; k < 4; ++k) {
+      const int at = c * 4 + k;
+      if (!train) {
+        feature[k] = stored_mean[at];
+        feature[4 + k] = stored_var[at];
+        continue;
+      }
+      double mean = 0, square = 0;
+      for (int n = 0; n < num_; ++n) mean += f_[(size_t(n) * 4 + k) * lanes_ + c];
+      mean /= num_;
+      for (int n = 0; n < num_; ++n) {
+        const double d = f_[(size_t(n) * 4 + k) * lanes_ + c] - mean;
+        square += d * d;
+      }
+      const double variance = square / (num_ - 1);
+      feature[k] = mean;
+      feature[4 + k] = variance;
+      running_mean[at] = old * running_mean[at] + (1 - old) * mean;
+      running_var[at] = old * running_var[at] + (1 - old) * variance * num_ / (num_ - 1);
+    }
+    double sum = w[8] * channels_ / param.channel_norm_factor() +
+                 w[9] * image_.height / param.spatial_norm_factor();
+    for (int j = 0; j < kFeatures; ++j) sum += double(w[j]) * feature[j];
+    s_[c] = 1 / (1 + std::exp(-sum));
+  }
+}
+
+// Which implementation computes: float's kernels, or the reference in double.
+namespace {
+
+using metaperturb::ImageShape;
+using metaperturb::NoiseSource;
+
+template <typename Dtype>
+struct Compute;
+
+template <>
+struct Compute<double> : metaperturb::Reference<double> {
+  typedef metaperturb::Reference<double> Base;
+  static size_t ScratchSize(const ImageShape&) { return 0; }
+  static void Forward(const ImageShape& s, const double* phi, const double* x,
+                      const double* epsilon, const NoiseSource& noise, double* z, double* f,
+                      float*) {
+    Base::Forward(s, phi, x, epsilon, noise, z, f);
+  }
+  static void BackwardNoise(const ImageShape& s, const double* phi, const double* x,
+                            const double* z, const double* dy, const double* scale, double a,
+                            double clip, double* dx, double* ds, double* dphi, float*) {
+    Base::BackwardNoise(s, phi, x, z, dy, scale, a, clip, dx, ds, dphi);
+  }
+  static void BackwardScale(const ImageShape& s, const double* phi, const double* x,
+                            const double* df, double* dx, double* dphi, float*) {
+    Base::BackwardScale(s, phi, x, df, dx, dphi);
+  }
+};
+
+template <>
+struct Compute<float> {
+  static const metaperturb::Kernels& kernels() { return metaperturb::BestKernels(); }
+  static size_t ScratchSize(const ImageShape& s) { return kernels().scratch_size(s); }
+  static void Forward(const ImageShape& s, const float* phi, const float* x, const float* epsilon,
+                      NoiseSource noise, float* z, float* f, float* scratch) {
+    noise.epsilon = epsilon;
+    kernels().forward(s, phi, x, noise, z, f, scratch);
+  }
+  static void Apply(const ImageShape& s, const float* x, const float* z, const float* scale,
+                    float a, float clip, float* y) {
+    kernels().apply(s, x, z, scale, a, clip, y);
+  }
+  static void BackwardNoise(const ImageShape& s, const float* phi, const float* x, const float* z,
+                            const float* dy, const float* scale, float a, float clip, float* dx,
+                            float* ds, float* dphi, float* scratch) {
+    kernels().backward_noise(s, phi, x, z, dy, scale, a, clip, dx, ds, dphi, scratch);
+  }
+  static void BackwardScale(const ImageShape& s, const float* phi, const float* x, const float* df,
+                            float* dx, float* dphi, float* scratch) {
+    kernels().backward_scale(s, phi, x, df, dx, dphi, scratch);
+  }
+};
+
+// The first element at a cache line; `memory` holds 16 more than are used.
+template <typename Dtype>
+Dtype* Aligned(vector<Dtype>* memory) {
+  Dtype* at = memory->data();
+  while (reinterpret_cast<uintptr_t>(at) % 64) ++at;
+  return at;
+}
+
+}  // namespace
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                          const vector<Blob<Dtype>*>& top) {
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  const Blob<Dtype>* epsilon_blob = bottom.size() > 1 ? bottom[1] : nullptr;
+  const Dtype* phi = this->blobs_[0]->cpu_data();
+  const Dtype* x = bottom[0]->cpu_data(block_);
+  const Dtype* epsilon = epsilon_blob ? epsilon_blob->cpu_data(block_) : nullptr;
+  Dtype* z = z_.overwrite_cpu_data(block_);
+  const bool train = this->phase_ == TRAIN;
+  a_ = NoiseCoefficient();
+  f_.resize(size_t(num_) * 4 * lanes_ + 16);
+  Dtype* f = train ? Aligned(&f_) : nullptr;
+  const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
+  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
+    const size_t at = n * image_size_;
+    Compute<Dtype>::Forward(image_, phi, x + at, epsilon ? epsilon + at : nullptr,
+                            Noise(n, epsilon_blob), z + at,
+                            f ? f + size_t(n) * 4 * lanes_ : nullptr, scratch);
+  });
+  ComputeScale();
+  if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;
+  Dtype* y = top[0]->overwrite_cpu_data(block_);
+  const Dtype* s = Aligned(&s_);
+  const Dtype clip = param.clip_value();
+  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float*) {
+    const size_t at = n * image_size_;
+    Compute<Dtype>::Apply(image_, x + at, z + at, s, a_, clip, y + at);
+  });
+}
+
+// From the gradient of s to those of w (added to w_diff) and of f.
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::ScaleGradient(Dtype* w_diff) {
+  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  const Dtype* w = this->blobs_[0]->cpu_data() + kW;
+  const bool train = this->phase_ == TRAIN;
+  const Dtype* ds = Aligned(&ds_);
+  const Dtype* f = Aligned(&f_);
+  const Dtype* s = Aligned(&s_);
+  Dtype* df = Aligned(&df_);
+  vector<double> dw(10, 0.0);
+  for (int c = 0; c < channels_; ++c) {
+    double sum = 0;
+    for (int n = 0; n < num_; ++n) sum += ds[size_t(n) * lanes_ + c];
+    const double dt = sum * s[c] * (1 - s[c]);
+    const Dtype* feature = &features_[c * kFeatures];
+    for (int j = 0; j < kFeatures; ++j) dw[j] += dt * feature[j];
+    dw[8] += dt * channels_ / param.channel_norm_factor();
+    dw[9] += dt * image_.height / param.spatial_norm_factor();
+    for (int k = 0; train && k < 4; ++k) {
+      const double through_mean = dt * w[k] / num_;
+      const double through_var = dt * w[4 + k] * 2 / (num_ - 1);
+      for (int n = 0; n < num_; ++n) {
+        const size_t at = (size_t(n) * 4 + k) * lanes_ + c;
+        df[at] = through_mean + through_var * (f[at] - feature[k]);
+      }
+    }
+  }
+  for (int j = 0; w_diff && j < 10; ++j) w_diff[j] += dw[j];
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                           const vector<bool>& propagate_down,
+                                           const vector<Blob<Dtype>*>& bottom) {
+  ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
+  const bool learn_phi = this->param_propagate_down(0);
+  if (!propagate_down[0] && !learn_phi) return;
+  const bool train = this->phase_ == TRAIN;
+  const Dtype* phi = this->blobs_[0]->cpu_data();
+  const Dtype* x = bottom[0]->cpu_data(block_);
+  const Dtype* z = z_.cpu_data(block_);
+  const Dtype* dy = top[0]->cpu_diff(block_);
+  Dtype* dx = bottom[0]->overwrite_cpu_diff(block_);
+  const Dtype clip = this->layer_param_.metaperturb_param().clip_value();
+  ds_.resize(size_t(num_) * lanes_ + 16);
+  df_.resize(size_t(num_) * 4 * lanes_ + 16);
+  if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
+  const Dtype* s = Aligned(&s_);
+  Dtype* ds = Aligned(&ds_);
+  const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
+  const auto dphi_of = [&](int n) {
+    return learn_phi ? &dphi_[size_t(n) * kPhiSize] : static_cast<Dtype*>(nullptr);
+  };
+  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
+    const size_t at = n * image_size_;
+    Compute<Dtype>::BackwardNoise(image_, phi, x + at, z + at, dy + at, s, a_, clip, dx + at,
+                                  ds + size_t(n) * lanes_, dphi_of(n), scratch);
+  });
+  Dtype* phi_diff = learn_phi ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
+  ScaleGradient(phi_diff ? phi_diff + kW : nullptr);
+  if (train) {
+    const Dtype* df = Aligned(&df_);
+    ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
+      const size_t at = n * image_size_;
+      Compute<Dtype>::BackwardScale(image_, phi, x + at, df + size_t(n) * 4 * lanes_, dx + at,
+                                    dphi_of(n), scratch);
+    });
+  }
+  if (!learn_phi) return;
+  // Image by image in order: the same sum for any number of threads.
+  for (int i = 0; i < kW; ++i) {
+    double sum = 0;
+    for (int n = 0; n < num_; ++n) sum += dphi_[size_t(n) * kPhiSize + i];
+    phi_diff[i] += sum;
+  }
+}
+
+INSTANTIATE_CLASS(MetaPerturbLayer);
+REGISTER_LAYER_CLASS(MetaPerturb);
+
+}  // namespace caffe

@@ -1,0 +1,153 @@
+// Vectors of kBlock floats as GCC's vector type: the compiler maps them to whatever the including file is
+// compiled for. Included once per instruction set, inside that file's own namespace.
+
+typedef float V __attribute__((vector_size(4 * kBlock), may_alias));
+typedef int32_t VI __attribute__((vector_size(4 * kBlock), may_alias));
+typedef uint32_t VU __attribute__((vector_size(4 * kBlock), may_alias));
+
+inline V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
+inline void Store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
+inline V Set(float f) { return f - V{}; }
+inline V Relu(V v) { return v > 0.0f ? v : V{}; }
+inline float Sum(V v) {
+  // Pairwise, so that the order is the same for every instruction set of one width.
+  float lane[kBlock];
+  for (int i = 0; i < kBlock; ++i) lane[i] = v[i];
+  for (int width = kBlock / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+inline V AsFloat(VI bits) { return reinterpret_cast<V&>(bits); }
+inline VI AsInt(V v) { return reinterpret_cast<VI&>(v); }
+
+// e^x for x <= 0, relative error below 2e-7: 2^n e^r with |r| <= ln 2 / 2, Taylor of degree 7.
+inline V ExpOfNegative(V x) {
+  x = x > -87.0f ? x : Set(-87.0f);
+  const V t = x * 1.44269504f;
+  const VI n = __builtin_convertvector(t - 0.5f, VI);  // truncation: rounds to nearest for t <= 0
+  const V nf = __builtin_convertvector(n, V);
+  const V r = (x - nf * 0.693359375f) + nf * 2.12194440e-4f;
+  V p = Set(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return p * AsFloat((n + 127) << 23);
+}
+
+// ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = 2 artanh(t / (2 + t)), a series in at
+// most 1/9.
+inline V Softplus(V x) {
+  const V t = ExpOfNegative(x > 0.0f ? -x : x);
+  const V s = t / (t + 2.0f);
+  const V q = s * s;
+  V p = Set(2.0f / 15);
+  p = p * q + 2.0f / 13;
+  p = p * q + 2.0f / 11;
+  p = p * q + 2.0f / 9;
+  p = p * q + 2.0f / 7;
+  p = p * q + 2.0f / 5;
+  p = p * q + 2.0f / 3;
+  p = p * q + 2.0f;
+  return Relu(x) + s * p;
+}
+
+// ln(x) for 0 < x < 1: exponent and mantissa in [sqrt 1/2, sqrt 2), then 2 artanh as above.
+inline V LogOfFraction(V x) {
+  VI bits = AsInt(x);
+  VI exponent = ((bits - 0x3F3504F3) >> 23);
+  const V m = AsFloat(bits - (exponent << 23));
+  const V s = (m - 1.0f) / (m + 1.0f);
+  const V q = s * s;
+  V p = Set(2.0f / 9);
+  p = p * q + 2.0f / 7;
+  p = p * q + 2.0f / 5;
+  p = p * q + 2.0f / 3;
+  p = p * q + 2.0f;
+  return __builtin_convertvector(exponent, V) * 0.69314718f + s * p;
+}
+
+inline V Sqrt(V x) {
+  V y;
+  for (int i = 0; i < kBlock; ++i) y[i] = __builtin_sqrtf(x[i]);
+  return y;
+}
+
+inline V Uniform(VU u) {
+  return (__builtin_convertvector(reinterpret_cast<VI&>(u = u >> 8), V) + 0.5f) *
+         (1.0f / 16777216.0f);
+}
+
+// Box-Muller as PhiloxNormalPair has it. sin and cos of 2 pi u by folding u - 1/2 into a quarter turn.
+inline void NormalPair(VU u0, VU u1, V* out0, V* out1) {
+  const V radius = Sqrt(-2.0f * LogOfFraction(Uniform(u0)));
+  const V turn = Uniform(u1) - 0.5f;
+  const V w = turn < 0.0f ? -turn : turn;
+  const V folded = w > 0.25f ? 0.5f - w : w;
+  const V a = folded * 6.2831853f;
+  const V q = a * a;
+  V sine = Set(-1.0f / 39916800);
+  sine = sine * q + 1.0f / 362880;
+  sine = sine * q - 1.0f / 5040;
+  sine = sine * q + 1.0f / 120;
+  sine = sine * q - 1.0f / 6;
+  sine = (sine * q + 1.0f) * a;
+  V cosine = Set(1.0f / 479001600);
+  cosine = cosine * q - 1.0f / 3628800;
+  cosine = cosine * q + 1.0f / 40320;
+  cosine = cosine * q - 1.0f / 720;
+  cosine = cosine * q + 1.0f / 24;
+  cosine = cosine * q - 0.5f;
+  cosine = cosine * q + 1.0f;
+  // u = turn + 1/2 is half a turn further: both change sign.
+  *out0 = radius * (w > 0.25f ? cosine : -cosine);
+  *out1 = radius * (turn < 0.0f ? sine : -sine);
+}
+
+typedef uint64_t VL __attribute__((vector_size(4 * kBlock), may_alias));
+
+// High and low halves of the 64-bit products a * m, lane by lane.
+inline void Multiply(VU a, uint32_t m, VU* high, VU* low) {
+  const VL wide = reinterpret_cast<VL&>(a);
+  const VL factor = uint64_t{m} - VL{};
+#if defined(__AVX512F__)
+  const VL even = (VL)_mm512_mul_epu32((__m512i)wide, (__m512i)factor);
+  const VL odd = (VL)_mm512_mul_epu32((__m512i)(wide >> 32), (__m512i)factor);
+#elif defined(__AVX2__)
+  const VL even = (VL)_mm256_mul_epu32((__m256i)wide, (__m256i)factor);
+  const VL odd = (VL)_mm256_mul_epu32((__m256i)(wide >> 32), (__m256i)factor);
+#else
+  const VL even = (wide & 0xFFFFFFFFu) * factor;
+  const VL odd = (wide >> 32) * factor;
+#endif
+  const uint64_t top = 0xFFFFFFFF00000000u;
+  VL h = (even >> 32) | (odd & top);
+  VL l = (even & ~top) | (odd << 32);
+  *high = reinterpret_cast<VU&>(h);
+  *low = reinterpret_cast<VU&>(l);
+}
+
+// Philox4x32-10 of kBlock counters.
+inline void PhiloxBlock(uint64_t key, VU c0, VU c1, VU c2, VU c3, VU out[4]) {
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    VU h0, l0, h1, l1;
+    Multiply(c0, 0xD2511F53u, &h0, &l0);
+    Multiply(c2, 0xCD9E8D57u, &h1, &l1);
+    c0 = h1 ^ c1 ^ k0;
+    c1 = l1;
+    c2 = h0 ^ c3 ^ k1;
+    c3 = l0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
+}
