@@ -25,18 +25,16 @@ bool EndsWith(const string& text, const string& end) {
 
 // One pass over all images, each on one thread with that thread's scratch memory.
 template <class Body>
-void ForEachImage(int num, vector<vector<float>>* scratch, size_t scratch_size, const Body& body) {
+void ForEachImage(int num, vector<metaperturb::AlignedVector<float>>* scratch, size_t scratch_size,
+                  const Body& body) {
   const size_t threads = static_cast<size_t>(omp_get_max_threads());
-  // 16 floats more than asked for, to begin at a cache line.
   if (scratch->size() < threads) scratch->resize(threads);
   for (size_t t = 0; t < threads; ++t) {
-    if ((*scratch)[t].size() != scratch_size + 16) (*scratch)[t].assign(scratch_size + 16, 0.0f);
+    if ((*scratch)[t].size() != scratch_size) (*scratch)[t].assign(scratch_size, 0.0f);
   }
 #pragma omp parallel for schedule(static)
   for (int n = 0; n < num; ++n) {
-    float* memory = (*scratch)[omp_get_thread_num()].data();
-    while (reinterpret_cast<uintptr_t>(memory) % 64) ++memory;
-    body(n, memory);
+    body(n, (*scratch)[omp_get_thread_num()].data());
   }
 }
 
@@ -160,7 +158,7 @@ void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   image_.groups = layout.groups();
   f_.resize(size_t(num_) * 4 * lanes_);
   features_.resize(size_t(channels_) * kFeatures);
-  s_.assign(lanes_ + 16, Dtype(0));
+  s_.assign(lanes_, Dtype(0));
 }
 
 template <typename Dtype>
@@ -194,7 +192,8 @@ void MetaPerturbLayer<Dtype>::ComputeScale() {
   Dtype* running_var = train ? this->blobs_[2]->mutable_cpu_data() : nullptr;
   const Dtype* stored_mean = this->blobs_[1]->cpu_data();
   const Dtype* stored_var = this->blobs_[2]->cpu_data();
-  const double old = param.moving_average_fraction();
+  // As it was written: 0.9, not the nearest float.
+  const double old = std::round(double(param.moving_average_fraction()) * 1e7) / 1e7;
   for (int c = 0; c < channels_; ++c) {
     Dtype* feature = &features_[c * kFeatures];
     for (int k = 0; k < 4; ++k) {
@@ -277,14 +276,6 @@ struct Compute<float> {
   }
 };
 
-// The first element at a cache line; `memory` holds 16 more than are used.
-template <typename Dtype>
-Dtype* Aligned(vector<Dtype>* memory) {
-  Dtype* at = memory->data();
-  while (reinterpret_cast<uintptr_t>(at) % 64) ++at;
-  return at;
-}
-
 }  // namespace
 
 template <typename Dtype>
@@ -298,8 +289,7 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   Dtype* z = z_.overwrite_cpu_data(block_);
   const bool train = this->phase_ == TRAIN;
   a_ = NoiseCoefficient();
-  f_.resize(size_t(num_) * 4 * lanes_ + 16);
-  Dtype* f = train ? Aligned(&f_) : nullptr;
+  Dtype* f = train ? f_.data() : nullptr;
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
@@ -310,7 +300,7 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   ComputeScale();
   if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;
   Dtype* y = top[0]->overwrite_cpu_data(block_);
-  const Dtype* s = Aligned(&s_);
+  const Dtype* s = s_.data();
   const Dtype clip = param.clip_value();
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float*) {
     const size_t at = n * image_size_;
@@ -324,10 +314,10 @@ void MetaPerturbLayer<Dtype>::ScaleGradient(Dtype* w_diff) {
   const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
   const Dtype* w = this->blobs_[0]->cpu_data() + kW;
   const bool train = this->phase_ == TRAIN;
-  const Dtype* ds = Aligned(&ds_);
-  const Dtype* f = Aligned(&f_);
-  const Dtype* s = Aligned(&s_);
-  Dtype* df = Aligned(&df_);
+  const Dtype* ds = ds_.data();
+  const Dtype* f = f_.data();
+  const Dtype* s = s_.data();
+  Dtype* df = df_.data();
   vector<double> dw(10, 0.0);
   for (int c = 0; c < channels_; ++c) {
     double sum = 0;
@@ -363,11 +353,11 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Dtype* dy = top[0]->cpu_diff(block_);
   Dtype* dx = bottom[0]->overwrite_cpu_diff(block_);
   const Dtype clip = this->layer_param_.metaperturb_param().clip_value();
-  ds_.resize(size_t(num_) * lanes_ + 16);
-  df_.resize(size_t(num_) * 4 * lanes_ + 16);
+  ds_.resize(size_t(num_) * lanes_);
+  df_.resize(size_t(num_) * 4 * lanes_);
   if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
-  const Dtype* s = Aligned(&s_);
-  Dtype* ds = Aligned(&ds_);
+  const Dtype* s = s_.data();
+  Dtype* ds = ds_.data();
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   const auto dphi_of = [&](int n) {
     return learn_phi ? &dphi_[size_t(n) * kPhiSize] : static_cast<Dtype*>(nullptr);
@@ -380,7 +370,7 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   Dtype* phi_diff = learn_phi ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
   ScaleGradient(phi_diff ? phi_diff + kW : nullptr);
   if (train) {
-    const Dtype* df = Aligned(&df_);
+    const Dtype* df = df_.data();
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
       const size_t at = n * image_size_;
       Compute<Dtype>::BackwardScale(image_, phi, x + at, df + size_t(n) * 4 * lanes_, dx + at,

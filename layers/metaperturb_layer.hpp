@@ -1,6 +1,7 @@
 #ifndef METAPERTURB_LAYERS_METAPERTURB_LAYER_HPP_
 #define METAPERTURB_LAYERS_METAPERTURB_LAYER_HPP_
 
+#include <new>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,28 @@
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "layers/metaperturb_kernels.hpp"
+
+namespace metaperturb {
+
+/// std::vector's memory at cache lines, which the kernels' vector loads ask for.
+template <typename T>
+struct CacheAligned {
+  typedef T value_type;
+  CacheAligned() = default;
+  template <typename U>
+  CacheAligned(const CacheAligned<U>&) {}
+  T* allocate(size_t n) {
+    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64)));
+  }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  bool operator==(const CacheAligned&) const { return true; }
+  bool operator!=(const CacheAligned&) const { return false; }
+};
+
+template <typename T>
+using AlignedVector = std::vector<T, CacheAligned<T>>;
+
+}  // namespace metaperturb
 
 namespace caffe {
 
@@ -74,8 +97,8 @@ class MetaPerturbLayer : public Layer<Dtype> {
   // Of the last forward pass: z of every image, f[n][k][lane], the statistics that s was formed from
   // [c][8], and s; of the backward pass: the gradients of f and s.
   Blob<Dtype> z_;
-  vector<Dtype> f_, features_, s_, df_, ds_, dphi_;
-  vector<vector<float>> scratch_;  // per thread
+  metaperturb::AlignedVector<Dtype> f_, features_, s_, df_, ds_, dphi_;
+  vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
 };
 
 /// Reads phi's 82 values from a .caffemodel, a .prototxt (NetParameter: the first MetaPerturb layer's first
