@@ -1,0 +1,171 @@
+#include "caffe/util/db_lmdb.hpp"
+
+#include <lmdb.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <mutex>
+
+namespace caffe {
+namespace db {
+
+namespace {
+
+void Check(int status, const string& source, const char* what) {
+  ENFORCE(status == MDB_SUCCESS) << source << ": LMDB " << what << ": " << mdb_strerror(status);
+}
+
+// A file that ends before the pages that LMDB's header promises would end the process with SIGBUS when
+// they are touched.
+void CheckLength(const string& source, MDB_env* env) {
+  MDB_envinfo info;
+  MDB_stat stat;
+  Check(mdb_env_info(env, &info), source, "cannot be read");
+  Check(mdb_env_stat(env, &stat), source, "cannot be read");
+  const uintmax_t promised = uintmax_t(info.me_last_pgno + 1) * stat.ms_psize;
+  const uintmax_t found = std::filesystem::file_size(source + "/data.mdb");
+  ENFORCE(found >= promised) << source << ": data.mdb is truncated: " << found << " bytes of "
+                             << promised;
+}
+
+std::shared_ptr<MDB_env> NewEnvironment(const string& source, unsigned int flags) {
+  MDB_env* env;
+  Check(mdb_env_create(&env), source, "cannot be opened");
+  std::shared_ptr<MDB_env> owner(env, mdb_env_close);
+  Check(mdb_env_open(env, source.c_str(), flags, 0644), source, "cannot be opened");
+  return owner;
+}
+
+std::shared_ptr<MDB_env> SharedReader(const string& source) {
+  static std::mutex mutex;
+  static map<string, std::weak_ptr<MDB_env>> open;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::error_code ignored;
+  const string key = std::filesystem::weakly_canonical(source, ignored).string();
+  std::shared_ptr<MDB_env> env = open[key].lock();
+  if (!env) {
+    ENFORCE(std::filesystem::exists(source + "/data.mdb"))
+        << source << ": is no LMDB: there is no file data.mdb";
+    env = NewEnvironment(source, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS);
+    CheckLength(source, env.get());
+    open[key] = env;
+  }
+  return env;
+}
+
+// One transaction with the default database in it.
+struct Session {
+  Session(const string& source, MDB_env* env, unsigned int flags) {
+    Check(mdb_txn_begin(env, nullptr, flags, &transaction), source, "cannot begin a transaction");
+    const int status = mdb_dbi_open(transaction, nullptr, 0, &database);
+    if (status != MDB_SUCCESS) mdb_txn_abort(transaction);
+    Check(status, source, "cannot be opened");
+  }
+  MDB_txn* transaction;
+  MDB_dbi database;
+};
+
+class LMDBCursor : public Cursor {
+ public:
+  LMDBCursor(const string& source, const std::shared_ptr<MDB_env>& env)
+      : source_(source), env_(env), session_(source, env.get(), MDB_RDONLY) {
+    Check(mdb_cursor_open(session_.transaction, session_.database, &cursor_), source_,
+          "cannot be read");
+    SeekToFirst();
+  }
+  ~LMDBCursor() override {
+    mdb_cursor_close(cursor_);
+    mdb_txn_abort(session_.transaction);
+  }
+  void SeekToFirst() override { Seek(MDB_FIRST); }
+  void Next() override { Seek(MDB_NEXT); }
+  string key() override { return string(static_cast<const char*>(key_.mv_data), key_.mv_size); }
+  string value() override {
+    return string(static_cast<const char*>(value_.mv_data), value_.mv_size);
+  }
+  bool valid() override { return valid_; }
+
+ private:
+  void Seek(MDB_cursor_op op) {
+    const int status = mdb_cursor_get(cursor_, &key_, &value_, op);
+    valid_ = status == MDB_SUCCESS;
+    if (status != MDB_NOTFOUND) Check(status, source_, "cannot be read");
+  }
+
+  string source_;
+  std::shared_ptr<MDB_env> env_;
+  Session session_;
+  MDB_cursor* cursor_;
+  MDB_val key_, value_;
+  bool valid_ = false;
+};
+
+class LMDBTransaction : public Transaction {
+ public:
+  LMDBTransaction(const string& source, const std::shared_ptr<MDB_env>& env)
+      : source_(source), env_(env) {}
+  void Put(const string& key, const string& value) override { records_.emplace_back(key, value); }
+  void Commit() override {
+    int status = Write();
+    // The map bounds the file's size; nothing is written while it is too small.
+    while (status == MDB_MAP_FULL) {
+      MDB_envinfo info;
+      Check(mdb_env_info(env_.get(), &info), source_, "cannot be written");
+      Check(mdb_env_set_mapsize(env_.get(), info.me_mapsize * 2), source_, "cannot grow");
+      status = Write();
+    }
+    Check(status, source_, "cannot be written");
+    records_.clear();
+  }
+
+ private:
+  int Write() {
+    Session session(source_, env_.get(), 0);
+    for (auto& record : records_) {
+      MDB_val key{record.first.size(), &record.first[0]};
+      MDB_val value{record.second.size(), &record.second[0]};
+      const int status = mdb_put(session.transaction, session.database, &key, &value, 0);
+      if (status != MDB_SUCCESS) {
+        mdb_txn_abort(session.transaction);
+        return status;
+      }
+    }
+    return mdb_txn_commit(session.transaction);
+  }
+
+  string source_;
+  std::shared_ptr<MDB_env> env_;
+  vector<pair<string, string>> records_;
+};
+
+}  // namespace
+
+void LMDB::Open(const string& source, Mode mode) {
+  source_ = source;
+  if (mode == READ) {
+    env_ = SharedReader(source);
+    return;
+  }
+  if (mode == NEW) {
+    ENFORCE(!std::filesystem::exists(source)) << source << ": exists already";
+    std::error_code error;
+    std::filesystem::create_directories(source, error);
+    ENFORCE(!error) << source << ": cannot be created: " << error.message();
+  }
+  env_ = NewEnvironment(source, 0);
+}
+
+void LMDB::Close() { env_.reset(); }
+
+Cursor* LMDB::NewCursor() { return new LMDBCursor(source_, env_); }
+
+Transaction* LMDB::NewTransaction() { return new LMDBTransaction(source_, env_); }
+
+size_t LMDB::size() {
+  MDB_stat stat;
+  Check(mdb_env_stat(env_.get(), &stat), source_, "cannot be read");
+  return stat.ms_entries;
+}
+
+}  // namespace db
+}  // namespace caffe

@@ -1,0 +1,223 @@
+#include "caffe/util/io.hpp"
+
+#include <fcntl.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <google/protobuf/text_format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <filesystem>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <random>
+
+namespace caffe {
+
+namespace {
+
+namespace pb = google::protobuf;
+
+class File {
+ public:
+  File(const string& name, int flags) : descriptor_(open(name.c_str(), flags, 0644)) {
+    ENFORCE(descriptor_ >= 0) << name << ": cannot be opened: " << std::strerror(errno);
+  }
+  ~File() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  int descriptor() const { return descriptor_; }
+  int Close() {
+    const int result = close(descriptor_);
+    descriptor_ = -1;
+    return result;
+  }
+
+ private:
+  int descriptor_;
+};
+
+// Keeps the first complaint of the text parser, with its place counted from 1.
+class FirstComplaint : public pb::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const string& message) override {
+    if (!text_.empty()) return;
+    text_ = std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": " + message;
+  }
+  const string& text() const { return text_; }
+
+ private:
+  string text_;
+};
+
+void WriteAll(const string& filename, int descriptor, const string& bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = write(descriptor, bytes.data() + done, bytes.size() - done);
+    ENFORCE(count > 0 || errno == EINTR)
+        << filename << ": cannot be written: " << std::strerror(errno);
+    if (count > 0) done += static_cast<size_t>(count);
+  }
+  ENFORCE(fsync(descriptor) == 0) << filename << ": cannot be written: " << std::strerror(errno);
+}
+
+cv::Mat Decode(const string& bytes, int flags) {
+  const vector<char> buffer(bytes.begin(), bytes.end());
+  cv::Mat image = buffer.empty() ? cv::Mat() : cv::imdecode(buffer, flags);
+  ENFORCE(!image.empty()) << "the encoded image cannot be decoded (" << bytes.size() << " bytes)";
+  return image;
+}
+
+}  // namespace
+
+bool ReadProtoFromTextFile(const string& filename, Message* proto) {
+  const File file(filename, O_RDONLY);
+  pb::io::FileInputStream input(file.descriptor());
+  FirstComplaint complaint;
+  pb::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&complaint);
+  ENFORCE(parser.Parse(&input, proto))
+      << filename << ":" << (complaint.text().empty() ? " cannot be read" : complaint.text());
+  return true;
+}
+
+bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
+  const File file(filename, O_RDONLY);
+  pb::io::FileInputStream raw(file.descriptor());
+  pb::io::CodedInputStream coded(&raw);
+  coded.SetTotalBytesLimit(INT_MAX);
+  ENFORCE(proto->ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage())
+      << filename << ": is truncated, or no " << proto->GetDescriptor()->name();
+  return true;
+}
+
+void WriteFileAtomically(const string& filename, const string& bytes) {
+  const string temporary = filename + ".tmp";
+  try {
+    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    WriteAll(filename, file.descriptor(), bytes);
+    ENFORCE(file.Close() == 0) << filename << ": cannot be written: " << std::strerror(errno);
+    ENFORCE(std::rename(temporary.c_str(), filename.c_str()) == 0)
+        << filename << ": cannot be written: " << std::strerror(errno);
+  } catch (const Error&) {
+    unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void WriteProtoToTextFile(const Message& proto, const string& filename) {
+  string text;
+  CHECK(pb::TextFormat::PrintToString(proto, &text));
+  WriteFileAtomically(filename, text);
+}
+
+void WriteProtoToBinaryFile(const Message& proto, const string& filename) {
+  string bytes;
+  ENFORCE(proto.SerializeToString(&bytes)) << filename << ": message exceeds 2 GiB";
+  WriteFileAtomically(filename, bytes);
+}
+
+void MakeTempDir(string* temp_dirname) {
+  string pattern = (std::filesystem::temp_directory_path() / "caffe_XXXXXX").string();
+  ENFORCE(mkdtemp(&pattern[0])) << pattern << ": cannot be created: " << std::strerror(errno);
+  *temp_dirname = pattern;
+}
+
+void MakeTempFilename(string* temp_filename) {
+  string directory;
+  MakeTempDir(&directory);
+  *temp_filename = directory + "/file";
+}
+
+bool ReadFileToDatum(const string& filename, int label, Datum* datum) {
+  std::ifstream file(filename, std::ios::binary);
+  if (!file) return false;
+  ostringstream bytes;
+  bytes << file.rdbuf();
+  datum->set_data(bytes.str());
+  datum->set_label(label);
+  datum->set_encoded(true);
+  return true;
+}
+
+cv::Mat ReadImageToCVMat(const string& filename, int height, int width, bool is_color) {
+  cv::Mat image = cv::imread(filename, is_color ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
+  if (image.empty() || height <= 0 || width <= 0) return image;
+  cv::Mat resized;
+  cv::resize(image, resized, cv::Size(width, height));
+  return resized;
+}
+
+cv::Mat ReadImageToCVMat(const string& filename, int height, int width) {
+  return ReadImageToCVMat(filename, height, width, true);
+}
+
+cv::Mat ReadImageToCVMat(const string& filename, bool is_color) {
+  return ReadImageToCVMat(filename, 0, 0, is_color);
+}
+
+cv::Mat ReadImageToCVMat(const string& filename) { return ReadImageToCVMat(filename, 0, 0, true); }
+
+bool ReadImageToDatum(const string& filename, int label, int height, int width, bool is_color,
+                      const string& encoding, Datum* datum) {
+  const cv::Mat image = ReadImageToCVMat(filename, height, width, is_color);
+  if (image.empty()) return false;
+  if (encoding.empty()) {
+    CVMatToDatum(image, datum);
+  } else {
+    vector<uchar> bytes;
+    ENFORCE(cv::haveImageWriter("x." + encoding)) << "unknown image encoding '" << encoding << "'";
+    cv::imencode("." + encoding, image, bytes);
+    datum->Clear();
+    datum->set_data(string(bytes.begin(), bytes.end()));
+    datum->set_encoded(true);
+  }
+  datum->set_label(label);
+  return true;
+}
+
+cv::Mat DecodeDatumToCVMatNative(const Datum& datum) {
+  return Decode(datum.data(), cv::IMREAD_UNCHANGED);
+}
+
+cv::Mat DecodeDatumToCVMat(const Datum& datum, bool is_color) {
+  return Decode(datum.data(), is_color ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
+}
+
+bool DecodeDatumNative(Datum* datum) {
+  if (!datum->encoded()) return false;
+  CVMatToDatum(DecodeDatumToCVMatNative(*datum), datum);
+  return true;
+}
+
+bool DecodeDatum(Datum* datum, bool is_color) {
+  if (!datum->encoded()) return false;
+  CVMatToDatum(DecodeDatumToCVMat(*datum, is_color), datum);
+  return true;
+}
+
+void CVMatToDatum(const cv::Mat& image, Datum* datum) {
+  ENFORCE(image.depth() == CV_8U) << "an image of 8 bits per channel is expected";
+  const int channels = image.channels(), area = image.rows * image.cols;
+  datum->set_channels(channels);
+  datum->set_height(image.rows);
+  datum->set_width(image.cols);
+  datum->clear_data();
+  datum->clear_float_data();
+  datum->set_encoded(false);
+  // Interleaved pixels become planes.
+  string planes(size_t(channels) * area, '\0');
+  for (int h = 0; h < image.rows; ++h) {
+    const uchar* row = image.ptr<uchar>(h);
+    for (int w = 0; w < image.cols; ++w) {
+      for (int c = 0; c < channels; ++c) {
+        planes[size_t(c) * area + h * image.cols + w] = static_cast<char>(*row++);
+      }
+    }
+  }
+  datum->set_data(planes);
+}
+
+}  // namespace caffe
