@@ -1,0 +1,17 @@
+#ifndef CAFFE_UTIL_THREADS_HPP_
+#define CAFFE_UTIL_THREADS_HPP_
+
+namespace caffe {
+
+/// CPUs that this process may use: its affinity mask, and not more than its control group's quota.
+int AvailableCpus();
+
+/// Makes OpenMP and BLAS behave on a shared machine, where threads that spin for each other on one
+/// core cost tenfold: as many threads as AvailableCpus(), bound, and asleep while they wait.
+/// Variables that the user has set stay. As libgomp reads its environment when it is loaded, the
+/// program starts itself anew, once. To be called first in main.
+void ConfigureThreads(char** argv);
+
+}  // namespace caffe
+
+#endif  // CAFFE_UTIL_THREADS_HPP_
