@@ -1,0 +1,77 @@
+#ifndef CAFFE_BASE_DATA_LAYER_HPP_
+#define CAFFE_BASE_DATA_LAYER_HPP_
+
+#include <exception>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/data_transformer.hpp"
+#include "caffe/layer.hpp"
+#include "caffe/proto/caffe.pb.h"
+#include "caffe/util/blocking_queue.hpp"
+
+namespace caffe {
+
+/// What all layers that bring data into a net share: no bottoms, top 0 the images, top 1 (if there) the
+/// labels, transform_param, and no gradient.
+template <typename Dtype>
+class BaseDataLayer : public Layer<Dtype> {
+ public:
+  explicit BaseDataLayer(const LayerParameter& param)
+      : Layer<Dtype>(param), transform_param_(param.transform_param()) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  virtual void DataLayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) {}
+  void Reshape(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) override {}
+  int ExactNumBottomBlobs() const override { return 0; }
+
+ protected:
+  void Backward_cpu(const vector<Blob<Dtype>*>&, const vector<bool>&,
+                    const vector<Blob<Dtype>*>&) override {}
+
+  TransformationParameter transform_param_;
+  shared_ptr<DataTransformer<Dtype>> data_transformer_;
+  bool output_labels_ = false;
+};
+
+template <typename Dtype>
+class Batch {
+ public:
+  Blob<Dtype> data_, label_;
+  uint64_t pass = 0;         // the forward pass that it is for
+  std::exception_ptr error;  // what went wrong while it was loaded
+};
+
+/// Loads batches ahead, in a thread of its own. Batch p is that of forward pass p and depends on nothing
+/// else, so a net that is set to another pass (Net::set_next_pass) gets its data from there.
+template <typename Dtype>
+class BasePrefetchingDataLayer : public BaseDataLayer<Dtype> {
+ public:
+  explicit BasePrefetchingDataLayer(const LayerParameter& param);
+  ~BasePrefetchingDataLayer() override;
+  /// Seconds that Forward has waited for data.
+  double wait_seconds() const { return wait_seconds_; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  /// Fills the batch for batch->pass. Called in the prefetching thread.
+  virtual void load_batch(Batch<Dtype>* batch) = 0;
+  /// Ends the thread; a derived class's destructor must do so, for the thread calls load_batch.
+  void StopPrefetching();
+
+ private:
+  void StartPrefetching(uint64_t pass);
+  void Run(uint64_t pass);
+
+  vector<std::unique_ptr<Batch<Dtype>>> batches_;
+  BlockingQueue<Batch<Dtype>*> free_, full_;
+  Batch<Dtype>* current_ = nullptr;
+  std::thread thread_;
+  uint64_t expected_pass_ = 0;
+  double wait_seconds_ = 0;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_BASE_DATA_LAYER_HPP_

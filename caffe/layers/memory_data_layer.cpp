@@ -1,0 +1,82 @@
+#include "caffe/layers/memory_data_layer.hpp"
+
+#include <opencv2/core.hpp>
+
+namespace caffe {
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
+                                            const vector<Blob<Dtype>*>& top) {
+  const MemoryDataParameter& param = this->layer_param_.memory_data_param();
+  batch_size_ = static_cast<int>(param.batch_size());
+  channels_ = static_cast<int>(param.channels());
+  height_ = static_cast<int>(param.height());
+  width_ = static_cast<int>(param.width());
+  size_ = channels_ * height_ * width_;
+  ENFORCE(batch_size_ * size_ > 0)
+      << "memory_data_param needs batch_size, channels, height and width; they are " << batch_size_
+      << ", " << channels_ << ", " << height_ << ", " << width_;
+  top[0]->Reshape(batch_size_, channels_, height_, width_);
+  top[1]->Reshape({batch_size_});
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::AddDatumVector(const vector<Datum>& datum_vector) {
+  added_data_.Reshape(static_cast<int>(datum_vector.size()), channels_, height_, width_);
+  this->data_transformer_->Transform(datum_vector, &added_data_);
+  vector<int> labels;
+  for (const Datum& datum : datum_vector) labels.push_back(datum.label());
+  Take(labels);
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::AddMatVector(const vector<cv::Mat>& mat_vector,
+                                          const vector<int>& labels) {
+  ENFORCE(mat_vector.size() == labels.size())
+      << mat_vector.size() << " images with " << labels.size() << " labels";
+  added_data_.Reshape(static_cast<int>(mat_vector.size()), channels_, height_, width_);
+  this->data_transformer_->Transform(mat_vector, &added_data_);
+  Take(labels);
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::Take(const vector<int>& labels) {
+  added_label_.Reshape({static_cast<int>(labels.size())});
+  std::copy(labels.begin(), labels.end(), added_label_.mutable_cpu_data());
+  Reset(added_data_.mutable_cpu_data(), added_label_.mutable_cpu_data(),
+        static_cast<int>(labels.size()));
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::Reset(Dtype* data, Dtype* labels, int n) {
+  CHECK(data);
+  CHECK(labels);
+  ENFORCE(n > 0 && n % batch_size_ == 0)
+      << n << " images are no multiple of batch_size " << batch_size_;
+  data_ = data;
+  labels_ = labels;
+  n_ = n;
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::set_batch_size(int new_size) {
+  ENFORCE(new_size > 0 && (n_ == 0 || n_ % new_size == 0))
+      << n_ << " images are no multiple of batch_size " << new_size;
+  batch_size_ = new_size;
+}
+
+template <typename Dtype>
+void MemoryDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
+                                         const vector<Blob<Dtype>*>& top) {
+  ENFORCE(data_) << "has no data: call Reset, AddDatumVector or AddMatVector first";
+  const int first = static_cast<int>(this->pass() * batch_size_ % n_);
+  top[0]->Reshape(batch_size_, channels_, height_, width_);
+  top[1]->Reshape({batch_size_});
+  top[0]->set_cpu_data(data_ + size_t(first) * size_);
+  top[1]->set_cpu_data(labels_ + first);
+}
+
+INSTANTIATE_CLASS(MemoryDataLayer);
+REGISTER_LAYER_CLASS(MemoryData);
+
+}  // namespace caffe
