@@ -14,8 +14,8 @@
 
 namespace caffe {
 
-/// What all layers that bring data into a net share: no bottoms, top 0 the images, top 1 (if there) the
-/// labels, transform_param, and no gradient.
+/// What all layers that bring data into a net share: no bottoms, top 0 the images, top 1 (if there)
+/// the labels, transform_param, and no gradient.
 template <typename Dtype>
 class BaseDataLayer : public Layer<Dtype> {
  public:
@@ -43,8 +43,9 @@ class Batch {
   std::exception_ptr error;  // what went wrong while it was loaded
 };
 
-/// Loads batches ahead, in a thread of its own. Batch p is that of forward pass p and depends on nothing
-/// else, so a net that is set to another pass (Net::set_next_pass) gets its data from there.
+/// Loads batches ahead, in a thread of its own. Batch p is that of forward pass p and depends on
+/// nothing else, so a net that is set to another pass (Net::set_next_pass) gets its data from
+/// there.
 template <typename Dtype>
 class BasePrefetchingDataLayer : public BaseDataLayer<Dtype> {
  public:

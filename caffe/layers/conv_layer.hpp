@@ -16,10 +16,10 @@ namespace caffe {
 /// with x zero outside, c over the input channels of o's group. Output extent per axis:
 ///     floor((in + 2 pad - dilation (kernel - 1) - 1) / stride) + 1.
 ///
-/// convolution_param: num_output; kernel_size, pad = 0, stride = 1, dilation = 1 (one value, or height and
-/// width; or the _h and _w fields); group = 1; bias_term = true; weight_filler, bias_filler.
-/// blobs: [0] weights num_output x (channels / group) x kernel_h x kernel_w, [1] bias num_output.
-/// Any number of bottoms of one shape, each with its top.
+/// convolution_param: num_output; kernel_size, pad = 0, stride = 1, dilation = 1 (one value, or
+/// height and width; or the _h and _w fields); group = 1; bias_term = true; weight_filler,
+/// bias_filler. blobs: [0] weights num_output x (channels / group) x kernel_h x kernel_w, [1] bias
+/// num_output. Any number of bottoms of one shape, each with its top.
 ///
 /// float runs on oneDNN in channel blocks; double, and nothing else, by im2col and BLAS.
 template <typename Dtype>

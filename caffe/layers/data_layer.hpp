@@ -10,17 +10,15 @@
 namespace caffe {
 
 /// Batches of images from an LMDB, in the order of its keys, around and around.
-/// data_param: source; batch_size; backend: LMDB; prefetch = 4 batches read ahead; rand_skip = 0: begin at
-/// a random record below it. transform_param: data_transformer.hpp.
-/// Tops: batch_size x C x H x W; labels, batch_size.
-/// Errors name the source and, for a damaged record, its key.
+/// data_param: source; batch_size; backend: LMDB; prefetch = 4 batches read ahead; rand_skip = 0:
+/// begin at a random record below it. transform_param: data_transformer.hpp. Tops: batch_size x C x
+/// H x W; labels, batch_size. Errors name the source and, for a damaged record, its key.
 template <typename Dtype>
 class DataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
   explicit DataLayer(const LayerParameter& param) : BasePrefetchingDataLayer<Dtype>(param) {}
   ~DataLayer() override { this->StopPrefetching(); }
-  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                      const vector<Blob<Dtype>*>& top) override;
+  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "Data"; }
   int MinTopBlobs() const override { return 1; }
   int MaxTopBlobs() const override { return 2; }

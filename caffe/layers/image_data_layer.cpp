@@ -20,8 +20,7 @@ void ImageDataLayer<Dtype>::ReadList() {
     // The label follows the last space, so paths may hold spaces.
     const size_t space = line.find_last_of(" \t");
     char* end = nullptr;
-    const long label =
-        space == string::npos ? 0 : std::strtol(line.c_str() + space + 1, &end, 10);
+    const long label = space == string::npos ? 0 : std::strtol(line.c_str() + space + 1, &end, 10);
     ENFORCE(end && *end == '\0') << source << ":" << number << ": 'path label' is expected, not '"
                                  << line << "'";
     lines_.emplace_back(line.substr(0, space), static_cast<int>(label));

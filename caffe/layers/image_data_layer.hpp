@@ -9,17 +9,16 @@
 
 namespace caffe {
 
-/// Batches of image files, read as they are needed. image_data_param: source, a text file with lines
-/// "path label"; root_folder before each path; batch_size = 1; shuffle = false: another order in every
-/// epoch; rand_skip = 0; new_height and new_width (resize); is_color = true.
-/// Tops: batch_size x C x H x W; labels, batch_size. Errors name the list, its line and the image.
+/// Batches of image files, read as they are needed. image_data_param: source, a text file with
+/// lines "path label"; root_folder before each path; batch_size = 1; shuffle = false: another order
+/// in every epoch; rand_skip = 0; new_height and new_width (resize); is_color = true. Tops:
+/// batch_size x C x H x W; labels, batch_size. Errors name the list, its line and the image.
 template <typename Dtype>
 class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
   explicit ImageDataLayer(const LayerParameter& param) : BasePrefetchingDataLayer<Dtype>(param) {}
   ~ImageDataLayer() override { this->StopPrefetching(); }
-  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                      const vector<Blob<Dtype>*>& top) override;
+  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "ImageData"; }
   int ExactNumTopBlobs() const override { return 2; }
 

@@ -7,14 +7,13 @@
 
 namespace caffe {
 
-/// Batches from the caller's memory, around and around. memory_data_param: batch_size, channels, height,
-/// width, all needed. Tops: batch_size x C x H x W; labels, batch_size.
+/// Batches from the caller's memory, around and around. memory_data_param: batch_size, channels,
+/// height, width, all needed. Tops: batch_size x C x H x W; labels, batch_size.
 template <typename Dtype>
 class MemoryDataLayer : public BaseDataLayer<Dtype> {
  public:
   explicit MemoryDataLayer(const LayerParameter& param) : BaseDataLayer<Dtype>(param) {}
-  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                      const vector<Blob<Dtype>*>& top) override;
+  void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "MemoryData"; }
   int ExactNumTopBlobs() const override { return 2; }
 

@@ -1,0 +1,47 @@
+#ifndef CAFFE_BATCH_NORM_LAYER_HPP_
+#define CAFFE_BATCH_NORM_LAYER_HPP_
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/layer.hpp"
+#include "caffe/util/channel_blocks.hpp"
+
+namespace caffe {
+
+/// Batch normalisation (Ioffe and Szegedy, 2015), without scale and shift, which a Scale layer
+/// adds:
+///     y = (x - mean[c]) / sqrt(var[c] + eps)
+/// mean and (biased) variance of the batch, or, with use_global_stats (default: in TEST), the
+/// running ones. batch_norm_param: moving_average_fraction = 0.999, eps = 1e-5, use_global_stats.
+/// blobs, never learned: [0] running mean x [2], [1] running variance x [2], [2] 1: their weight.
+/// In a pass with batch statistics: blob <- moving_average_fraction blob + (mean; unbiased
+/// variance; 1).
+template <typename Dtype>
+class BatchNormLayer : public Layer<Dtype> {
+ public:
+  explicit BatchNormLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  const char* type() const override { return "BatchNorm"; }
+  int ExactNumBottomBlobs() const override { return 1; }
+  int ExactNumTopBlobs() const override { return 1; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+ private:
+  void ComputeStatistics(const ChannelBlocks& layout, const Dtype* x);
+
+  bool use_global_stats_ = false;
+  int channels_ = 0;
+  int block_ = 1;
+  vector<Dtype> mean_, inv_std_;  // per lane, of the last forward pass
+  Blob<Dtype> normalised_;        // copy of y, kept only when working in place
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_BATCH_NORM_LAYER_HPP_

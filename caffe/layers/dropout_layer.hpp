@@ -1,0 +1,34 @@
+#ifndef CAFFE_DROPOUT_LAYER_HPP_
+#define CAFFE_DROPOUT_LAYER_HPP_
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/layers/neuron_layer.hpp"
+
+namespace caffe {
+
+/// TRAIN: each element is 0 with probability dropout_ratio = 0.5, else x / (1 - dropout_ratio).
+/// TEST: y = x. (Srivastava et al., 2014.) The choices come from Philox: element i of pass p is
+/// number i % 4 of counter (i / 4, p), so the backward pass makes them again instead of keeping a
+/// mask.
+template <typename Dtype>
+class DropoutLayer : public NeuronLayer<Dtype> {
+ public:
+  explicit DropoutLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  const char* type() const override { return "Dropout"; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+ private:
+  template <class Body>
+  void ForEachFactor(int count, const Body& body) const;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_DROPOUT_LAYER_HPP_

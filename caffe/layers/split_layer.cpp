@@ -1,0 +1,47 @@
+#include "caffe/layers/split_layer.hpp"
+
+#include <algorithm>
+
+#include "caffe/util/channel_loops.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                                const vector<Blob<Dtype>*>& top) {
+  for (Blob<Dtype>* blob : top) {
+    ENFORCE(blob != bottom[0]) << "cannot work in place";
+    blob->ReshapeLike(*bottom[0]);
+  }
+}
+
+template <typename Dtype>
+void SplitLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                    const vector<Blob<Dtype>*>& top) {
+  for (Blob<Dtype>* blob : top) blob->ShareData(*bottom[0]);
+}
+
+template <typename Dtype>
+void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                     const vector<bool>& propagate_down,
+                                     const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) return;
+  const int block = top[0]->diff_block();
+  const size_t count = bottom[0]->Blocks(block).count();
+  const Dtype* first = top[0]->cpu_diff(block);
+  Dtype* dx = bottom[0]->overwrite_cpu_diff(block);
+  if (top.size() == 1) {
+    std::copy(first, first + count, dx);
+    return;
+  }
+  WeightedSum(count, Dtype(1), first, Dtype(1), top[1]->cpu_diff(block), dx);
+  for (size_t i = 2; i < top.size(); ++i) {
+    WeightedSum(count, Dtype(1), static_cast<const Dtype*>(dx), Dtype(1), top[i]->cpu_diff(block),
+                dx);
+  }
+}
+
+INSTANTIATE_CLASS(SplitLayer);
+REGISTER_LAYER_CLASS(Split);
+
+}  // namespace caffe
