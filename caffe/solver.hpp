@@ -110,10 +110,10 @@ class Solver {
  private:
   Dtype AccumulateGradients();
   void LogIteration();
-  void LogTestScores(const Net<Dtype>& net, const vector<double>& sums, double loss, int batches);
   int ImagesPerIteration() const;
 
-  int snapshot_iter_ = -1;  // iteration of the last snapshot
+  int snapshot_iter_ = -1;        // iteration of the last snapshot
+  vector<uint64_t> test_passes_;  // per test net: forward passes up to its last complete test
   Progress progress_;
 
   DISABLE_COPY_AND_ASSIGN(Solver);

@@ -1,0 +1,336 @@
+#include "caffe/solver.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <numeric>
+
+#include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
+
+namespace caffe {
+
+namespace {
+
+// Reads a net definition, from a file or from the solver's own text, with the state's defaults,
+// then the net's, then the solver's.
+NetParameter Definition(const string& file, const NetParameter& given, Phase phase,
+                        const NetState* state) {
+  NetParameter net = given;
+  if (!file.empty()) ReadNetParamsFromTextFileOrDie(file, &net);
+  UpgradeNetAsNeeded("net_param", &net);
+  NetState merged;
+  merged.set_phase(phase);
+  merged.MergeFrom(net.state());
+  if (state) merged.MergeFrom(*state);
+  *net.mutable_state() = merged;
+  return net;
+}
+
+template <typename Dtype>
+shared_ptr<Net<Dtype>> MakeNet(const string& file, const NetParameter& definition) {
+  try {
+    return shared_ptr<Net<Dtype>>(new Net<Dtype>(definition));
+  } catch (const Error& e) {
+    throw Error(file.empty() ? e.what() : file + ": " + e.what());
+  }
+}
+
+// `weights`: files, each entry one or several separated by commas.
+template <typename Dtype>
+void LoadWeights(const SolverParameter& param, Net<Dtype>* net) {
+  for (const string& list : param.weights()) {
+    std::istringstream files(list);
+    string file;
+    while (std::getline(files >> std::ws, file, ',')) {
+      file.erase(file.find_last_not_of(" \t") + 1);
+      if (file.empty()) continue;
+      LOG(INFO) << "Finetuning from " << file;
+      net->CopyTrainedLayersFrom(file);
+    }
+  }
+}
+
+template <typename Dtype>
+vector<double> OutputValues(const Net<Dtype>& net) {
+  vector<double> values;
+  for (const Blob<Dtype>* blob : net.output_blobs()) {
+    values.insert(values.end(), blob->cpu_data(), blob->cpu_data() + blob->count());
+  }
+  return values;
+}
+
+// "    Train net output #0: loss = 0.5 (* 1 = 0.5 loss)"
+template <typename Dtype>
+void LogOutputs(const Net<Dtype>& net, const char* phase, const vector<double>& values) {
+  size_t score = 0;
+  for (const int id : net.output_blob_indices()) {
+    const Dtype weight = net.blob_loss_weights()[id];
+    for (int k = 0; k < net.blobs()[id]->count() && score < values.size(); ++k, ++score) {
+      ostringstream loss;
+      if (weight != 0) loss << " (* " << weight << " = " << weight * values[score] << " loss)";
+      LOG(INFO) << "    " << phase << " net output #" << score << ": " << net.blob_names()[id]
+                << " = " << values[score] << loss.str();
+    }
+  }
+}
+
+}  // namespace
+
+template <typename Dtype>
+Solver<Dtype>::Solver(const SolverParameter& param) {
+  Init(param);
+}
+
+template <typename Dtype>
+Solver<Dtype>::Solver(const string& param_file) {
+  SolverParameter param;
+  ReadSolverParamsFromTextFileOrDie(param_file, &param);
+  try {
+    Init(param);
+  } catch (const Error& e) {
+    throw Error(param_file + ": " + e.what());
+  }
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Init(const SolverParameter& param) {
+  VLOG(1) << "Solver parameters:\n" << param.DebugString();
+  param_ = param;
+  ENFORCE(param.average_loss() >= 1) << "average_loss is " << param.average_loss();
+  ENFORCE(param.iter_size() >= 1) << "iter_size is " << param.iter_size();
+  ENFORCE(param.snapshot_format() == SolverParameter::BINARYPROTO)
+      << "snapshot_format HDF5 is not supported; use BINARYPROTO";
+  for (const int batches : param.test_iter()) ENFORCE(batches >= 1) << "test_iter is " << batches;
+  for (const int interval : {param.test_interval(), param.display(), param.snapshot()}) {
+    ENFORCE(interval >= 0) << "an interval of " << interval
+                           << " iterations (test_interval, display or snapshot)";
+  }
+  CheckSnapshotWritePermissions();
+  if (param.random_seed() >= 0) {
+    Caffe::set_random_seed(static_cast<unsigned int>(param.random_seed() + Caffe::solver_rank()));
+  } else {
+    LOG(INFO) << "Random seed: " << Caffe::random_seed();
+  }
+  iter_ = 0;
+  current_step_ = 0;
+  losses_.clear();
+  snapshot_iter_ = -1;
+  InitTrainNet();
+  InitTestNets();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::InitTrainNet() {
+  const int given = param_.has_net() + param_.has_net_param() + param_.has_train_net() +
+                    param_.has_train_net_param();
+  ENFORCE(given == 1) << "one of net, net_param, train_net and train_net_param must be set, not "
+                      << given;
+  const string file = param_.has_net() ? param_.net() : param_.train_net();
+  const NetParameter& text = param_.has_net_param() ? param_.net_param() : param_.train_net_param();
+  net_ = MakeNet<Dtype>(file, Definition(file, text, TRAIN, &param_.train_state()));
+  LoadWeights(param_, net_.get());
+}
+
+template <typename Dtype>
+void Solver<Dtype>::InitTestNets() {
+  const int tests = param_.test_iter_size();
+  const int own = param_.test_net_param_size() + param_.test_net_size();
+  const bool generic = param_.has_net() || param_.has_net_param();
+  ENFORCE(generic ? tests >= own : tests == own)
+      << "test_iter is given " << tests << " times for " << own << " test nets";
+  ENFORCE(param_.test_state_size() == 0 || param_.test_state_size() == tests)
+      << "test_state is given " << param_.test_state_size() << " times for " << tests
+      << " test nets";
+  ENFORCE(tests == 0 || param_.test_interval() > 0) << "test_iter is set, but test_interval is not";
+  test_nets_.clear();
+  // First those of test_net_param, then those of test_net; the generic net serves the rest.
+  for (int i = 0; i < tests; ++i) {
+    const int file_index = i - param_.test_net_param_size();
+    string file;
+    NetParameter text;
+    if (file_index < 0) {
+      text = param_.test_net_param(i);
+    } else if (i < own) {
+      file = param_.test_net(file_index);
+    } else {
+      file = param_.net();
+      text = param_.net_param();
+    }
+    const NetState* state = param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr;
+    test_nets_.push_back(MakeNet<Dtype>(file, Definition(file, text, TEST, state)));
+    test_nets_.back()->set_debug_info(param_.debug_info());
+    LoadWeights(param_, test_nets_.back().get());
+  }
+  test_passes_.assign(test_nets_.size(), 0);
+}
+
+template <typename Dtype>
+int Solver<Dtype>::ImagesPerIteration() const {
+  for (size_t i = 0; i < net_->layers().size(); ++i) {
+    const auto& tops = net_->top_vecs()[i];
+    if (net_->bottom_vecs()[i].empty() && !tops.empty() && tops[0]->num_axes() > 0) {
+      return tops[0]->shape(0) * param_.iter_size();
+    }
+  }
+  return 0;
+}
+
+template <typename Dtype>
+Dtype Solver<Dtype>::AccumulateGradients() {
+  Dtype sum = 0;
+  for (int i = 0; i < param_.iter_size(); ++i) {
+    Dtype loss = 0;
+    net_->Forward(&loss);
+    ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss;
+    net_->Backward();
+    sum += loss;
+  }
+  return sum / param_.iter_size();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Step(int iters) {
+  const int start_iter = iter_;
+  const int stop_iter = iter_ + iters;
+  iteration_timer_.Start();
+  iterations_last_ = static_cast<float>(iter_);
+  progress_.Start(iter_, stop_iter, ImagesPerIteration());
+  while (iter_ < stop_iter) {
+    net_->ClearParamDiffs();
+    if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
+        (iter_ > 0 || param_.test_initialization())) {
+      if (Caffe::root_solver()) TestAll();
+      if (requested_early_exit_) break;
+    }
+    for (Callback* callback : callbacks_) callback->on_start();
+    const bool display = param_.display() && iter_ % param_.display() == 0;
+    net_->set_debug_info(display && param_.debug_info());
+    UpdateSmoothedLoss(AccumulateGradients(), start_iter, param_.average_loss());
+    if (display || progress_.IsDue()) LogIteration();
+    for (Callback* callback : callbacks_) callback->on_gradients_ready();
+    ApplyUpdate();
+    progress_.DrawBar(iter_);
+
+    const SolverAction::Enum request = GetRequestedAction();
+    if ((param_.snapshot() && iter_ % param_.snapshot() == 0 && Caffe::root_solver()) ||
+        request == SolverAction::SNAPSHOT) {
+      Snapshot();
+    }
+    if (request == SolverAction::STOP) {
+      requested_early_exit_ = true;
+      break;
+    }
+  }
+  progress_.ClearBar();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::LogIteration() {
+  if (!Caffe::root_solver()) return;
+  progress_.ClearBar();
+  const float seconds = iteration_timer_.Seconds();
+  const float iterations = static_cast<float>(iter_) - iterations_last_;
+  LOG(INFO) << "Iteration " << iter_ << " (" << iterations / (seconds > 0 ? seconds : 1)
+            << " iter/s, " << seconds << "s/" << iterations << " iters), loss = " << smoothed_loss_;
+  iteration_timer_.Start();
+  iterations_last_ = static_cast<float>(iter_);
+  DisplayOutputBlobs(-1);
+  const string progress = progress_.Line(iter_);
+  if (!progress.empty()) LOG(INFO) << "    " << progress;
+  progress_.Printed();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::DisplayOutputBlobs(int net_id) {
+  const Net<Dtype>& net = net_id < 0 ? *net_ : *test_nets_.at(net_id);
+  LogOutputs(net, net_id < 0 ? "Train" : "Test", OutputValues(net));
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Solve(const char* resume_file) {
+  CHECK(Caffe::root_solver());
+  LOG(INFO) << "Solving " << net_->name();
+  LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
+  requested_early_exit_ = false;
+  if (resume_file) {
+    LOG(INFO) << "Restoring previous solver status from " << resume_file;
+    Restore(resume_file);
+  }
+  const int start_iter = iter_;
+  Step(param_.max_iter() - iter_);
+  if ((param_.snapshot_after_train() || requested_early_exit_) && snapshot_iter_ != iter_) {
+    Snapshot();
+  }
+  if (requested_early_exit_) {
+    LOG(INFO) << "Optimization stopped early.";
+    return;
+  }
+  if (param_.display() && iter_ % param_.display() == 0) {
+    Dtype loss = 0;
+    net_->Forward(&loss);  // of the final weights, for the log only
+    UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+    LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
+    DisplayOutputBlobs(-1);
+  }
+  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
+  LOG(INFO) << "Optimization Done.";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::TestAll() {
+  progress_.ClearBar();
+  for (size_t i = 0; i < test_nets_.size() && !requested_early_exit_; ++i) {
+    Test(static_cast<int>(i));
+  }
+  // A test that was broken off is made again, with the same batches, after resuming.
+  for (size_t i = 0; i < test_nets_.size(); ++i) {
+    if (requested_early_exit_) {
+      test_nets_[i]->set_next_pass(test_passes_[i]);
+    } else {
+      test_passes_[i] = test_nets_[i]->next_pass();
+    }
+  }
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Test(int test_net_id) {
+  CHECK(Caffe::root_solver());
+  LOG(INFO) << "Iteration " << iter_ << ", Testing net (#" << test_net_id << ")";
+  Net<Dtype>& net = *test_nets_.at(test_net_id);
+  net.ShareTrainedLayersWith(net_.get());
+  const int batches = param_.test_iter(test_net_id);
+  vector<double> sums;
+  double loss_sum = 0;
+  for (int batch = 0; batch < batches; ++batch) {
+    const SolverAction::Enum request = GetRequestedAction();
+    if (request == SolverAction::SNAPSHOT) Snapshot();
+    if (request == SolverAction::STOP) {
+      requested_early_exit_ = true;
+      LOG(INFO) << "Test interrupted.";
+      return;
+    }
+    Dtype loss = 0;
+    net.Forward(&loss);
+    loss_sum += loss;
+    const vector<double> values = OutputValues(net);
+    sums.resize(std::max(sums.size(), values.size()), 0.0);
+    for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
+    if (progress_.IsDue()) LOG(INFO) << "    batch " << batch + 1 << " of " << batches;
+  }
+  if (param_.test_compute_loss()) LOG(INFO) << "Test loss: " << loss_sum / batches;
+  for (double& sum : sums) sum /= batches;
+  LogOutputs(net, "Test", sums);
+  progress_.Printed();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::UpdateSmoothedLoss(Dtype loss, int, int average_loss) {
+  losses_.push_back(loss);
+  const int surplus = static_cast<int>(losses_.size()) - average_loss;
+  if (surplus > 0) losses_.erase(losses_.begin(), losses_.begin() + surplus);
+  smoothed_loss_ = std::accumulate(losses_.begin(), losses_.end(), Dtype(0)) / losses_.size();
+}
+
+INSTANTIATE_CLASS(Solver);
+
+}  // namespace caffe

@@ -1,0 +1,130 @@
+// Snapshots: what a solver writes, and how it starts from that.
+#include <cstdio>
+#include <filesystem>
+
+#include "caffe/solver.hpp"
+#include "caffe/util/io.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void Solver<Dtype>::CheckSnapshotWritePermissions() {
+  const bool at_the_end = param_.snapshot_after_train() && param_.has_snapshot_prefix();
+  if (!Caffe::root_solver() || (!param_.snapshot() && !at_the_end)) return;
+  ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot is set, but snapshot_prefix is not";
+  const string probe = SnapshotFilename(".probe");
+  const bool good = std::ofstream(probe).good();
+  const int error = errno;
+  ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
+                << "' cannot be written: " << std::strerror(error);
+  std::remove(probe.c_str());
+}
+
+template <typename Dtype>
+string Solver<Dtype>::SnapshotFilename(const string& extension) {
+  return param_.snapshot_prefix() + "_iter_" + std::to_string(iter_) + extension;
+}
+
+template <typename Dtype>
+string Solver<Dtype>::SnapshotToBinaryProto() {
+  const string filename = SnapshotFilename(".caffemodel");
+  LOG(INFO) << "Snapshotting to binary proto file " << filename;
+  NetParameter net;
+  net_->ToProto(&net, param_.snapshot_diff());
+  WriteProtoToBinaryFile(net, filename);
+  return filename;
+}
+
+template <typename Dtype>
+string Solver<Dtype>::SnapshotToHDF5() {
+  throw Error(SnapshotFilename(".caffemodel.h5") + ": HDF5 snapshots are not supported");
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Snapshot() {
+  CHECK(Caffe::root_solver());
+  progress_.ClearBar();
+  SnapshotSolverState(param_.snapshot_format() == SolverParameter::HDF5 ? SnapshotToHDF5()
+                                                                        : SnapshotToBinaryProto());
+  snapshot_iter_ = iter_;
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Restore(const char* resume_file) {
+  const string file = resume_file;
+  if (file.size() >= 3 && file.compare(file.size() - 3, 3, ".h5") == 0) {
+    RestoreSolverStateFromHDF5(file);
+  } else {
+    RestoreSolverStateFromBinaryProto(file);
+  }
+}
+
+template <typename Dtype>
+void Solver<Dtype>::StateToProto(const string& model_filename, SolverState* state) const {
+  state->set_iter(iter_);
+  state->set_learned_net(model_filename);
+  state->set_current_step(current_step_);
+  RunState* run = state->mutable_run_state();
+  for (const uint64_t passes : test_passes_) run->add_test_passes(passes);
+  for (const Dtype loss : losses_) run->add_losses(loss);
+  run->set_random_seed(Caffe::random_seed());
+}
+
+template <typename Dtype>
+void Solver<Dtype>::StateFromProto(const SolverState& state, const string& state_file) {
+  if (state.has_learned_net()) {
+    namespace fs = std::filesystem;
+    const fs::path stored = state.learned_net();
+    std::error_code ignored;
+    if (fs::exists(stored, ignored)) {
+      net_->CopyTrainedLayersFrom(stored.string());
+    } else {
+      // Snapshots may have been moved to another directory.
+      const fs::path beside = fs::path(state_file).parent_path() / stored.filename();
+      ENFORCE(fs::exists(beside, ignored))
+          << state_file << ": its weights '" << stored.string() << "' do not exist, nor does '"
+          << beside.string() << "'";
+      net_->CopyTrainedLayersFrom(beside.string());
+    }
+  }
+  iter_ = state.iter();
+  current_step_ = state.current_step();
+  net_->set_next_pass(static_cast<uint64_t>(iter_) * param_.iter_size());
+  const RunState& run = state.run_state();
+  losses_.assign(run.losses().begin(), run.losses().end());
+  if (run.test_passes_size() == static_cast<int>(test_nets_.size())) {
+    test_passes_.assign(run.test_passes().begin(), run.test_passes().end());
+    for (size_t i = 0; i < test_nets_.size(); ++i) test_nets_[i]->set_next_pass(test_passes_[i]);
+  }
+  if (run.has_random_seed() && run.random_seed() != Caffe::random_seed()) {
+    LOG(WARNING) << state_file << ": was written with random seed " << run.random_seed()
+                 << "; this run has " << Caffe::random_seed();
+  }
+}
+
+void AdoptSnapshotSeed(const string& state_file, SolverParameter* param) {
+  SolverState state;
+  ReadProtoFromBinaryFileOrDie(state_file, &state);
+  if (param->random_seed() < 0 && state.run_state().has_random_seed()) {
+    param->set_random_seed(static_cast<int64_t>(state.run_state().random_seed()));
+  }
+}
+
+template void Solver<float>::CheckSnapshotWritePermissions();
+template void Solver<double>::CheckSnapshotWritePermissions();
+template string Solver<float>::SnapshotFilename(const string&);
+template string Solver<double>::SnapshotFilename(const string&);
+template string Solver<float>::SnapshotToBinaryProto();
+template string Solver<double>::SnapshotToBinaryProto();
+template string Solver<float>::SnapshotToHDF5();
+template string Solver<double>::SnapshotToHDF5();
+template void Solver<float>::Snapshot();
+template void Solver<double>::Snapshot();
+template void Solver<float>::Restore(const char*);
+template void Solver<double>::Restore(const char*);
+template void Solver<float>::StateToProto(const string&, SolverState*) const;
+template void Solver<double>::StateToProto(const string&, SolverState*) const;
+template void Solver<float>::StateFromProto(const SolverState&, const string&);
+template void Solver<double>::StateFromProto(const SolverState&, const string&);
+
+}  // namespace caffe

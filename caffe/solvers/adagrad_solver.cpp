@@ -1,0 +1,28 @@
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/solvers/for_each_element.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void AdaGradSolver<Dtype>::Check() const {
+  ENFORCE(this->param_.momentum() == 0)
+      << "solver AdaGrad takes no momentum, but it is " << this->param_.momentum();
+}
+
+template <typename Dtype>
+void AdaGradSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
+  Blob<Dtype>* param = this->net_->learnable_params()[param_id];
+  const Dtype r = rate * this->net_->params_lr()[param_id];
+  const Dtype delta = this->param_.delta();
+  Dtype* g = param->mutable_cpu_diff();
+  Dtype* h = this->history_[param_id]->mutable_cpu_data();
+  ForEachElement(param->count(), [=](int i) {
+    h[i] += g[i] * g[i];
+    g[i] = r * g[i] / (std::sqrt(h[i]) + delta);
+  });
+}
+
+INSTANTIATE_CLASS(AdaGradSolver);
+REGISTER_SOLVER_CLASS(AdaGrad);
+
+}  // namespace caffe

@@ -1,0 +1,31 @@
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/solvers/for_each_element.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void RMSPropSolver<Dtype>::Check() const {
+  ENFORCE(this->param_.momentum() == 0)
+      << "solver RMSProp takes no momentum, but it is " << this->param_.momentum();
+  ENFORCE(this->param_.rms_decay() >= 0 && this->param_.rms_decay() < 1)
+      << "rms_decay is " << this->param_.rms_decay() << "; it must be in [0, 1)";
+}
+
+template <typename Dtype>
+void RMSPropSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
+  Blob<Dtype>* param = this->net_->learnable_params()[param_id];
+  const Dtype r = rate * this->net_->params_lr()[param_id];
+  const Dtype delta = this->param_.delta();
+  const Dtype decay = this->param_.rms_decay();
+  Dtype* g = param->mutable_cpu_diff();
+  Dtype* h = this->history_[param_id]->mutable_cpu_data();
+  ForEachElement(param->count(), [=](int i) {
+    h[i] = decay * h[i] + (1 - decay) * g[i] * g[i];
+    g[i] = r * g[i] / (std::sqrt(h[i]) + delta);
+  });
+}
+
+INSTANTIATE_CLASS(RMSPropSolver);
+REGISTER_SOLVER_CLASS(RMSProp);
+
+}  // namespace caffe

@@ -1,0 +1,193 @@
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/solvers/for_each_element.hpp"
+#include "caffe/util/io.hpp"
+#include "caffe/util/nearest_name.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void SGDSolver<Dtype>::PreSolve() {
+  const SolverParameter& param = this->param_;
+  const string& type = param.regularization_type();
+  ENFORCE(type == "L2" || type == "L1") << "unknown regularization_type '" << type << "'; L2 or L1";
+  if (!param.has_base_lr()) LOG(WARNING) << "base_lr is not set: the learning rate is 0";
+  GetLearningRate();  // finds a policy that is unknown, or lacks a parameter, before training
+                      // starts
+  history_.clear();
+  update_.clear();
+  temp_.clear();
+  AddHistory();
+  for (const Blob<Dtype>* blob : this->net_->learnable_params()) {
+    update_.emplace_back(new Blob<Dtype>(blob->shape()));
+    temp_.emplace_back(new Blob<Dtype>(blob->shape()));
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::AddHistory() {
+  for (const Blob<Dtype>* blob : this->net_->learnable_params()) {
+    history_.emplace_back(new Blob<Dtype>(blob->shape()));
+  }
+}
+
+template <typename Dtype>
+Dtype SGDSolver<Dtype>::GetLearningRate() {
+  const SolverParameter& param = this->param_;
+  const string& policy = param.lr_policy();
+  const double base = param.base_lr(), gamma = param.gamma(), power = param.power();
+  const double iter = this->iter_, stepsize = param.stepsize();
+  ENFORCE(gamma >= 0) << "gamma is " << gamma;
+  ENFORCE((policy != "step" && policy != "sigmoid") || stepsize > 0)
+      << "lr_policy '" << policy << "' needs a stepsize above 0, not " << stepsize;
+  ENFORCE(policy != "poly" || param.max_iter() > 0)
+      << "lr_policy 'poly' needs a max_iter above 0, not " << param.max_iter();
+  double rate = base;
+  if (policy == "step") {
+    this->current_step_ = this->iter_ / param.stepsize();
+    rate = base * std::pow(gamma, this->current_step_);
+  } else if (policy == "exp") {
+    rate = base * std::pow(gamma, iter);
+  } else if (policy == "inv") {
+    rate = base * std::pow(1 + gamma * iter, -power);
+  } else if (policy == "multistep") {
+    int step = 0;
+    while (step < param.stepvalue_size() && this->iter_ >= param.stepvalue(step)) ++step;
+    if (step != this->current_step_) {
+      LOG(INFO) << "MultiStep Status: Iteration " << this->iter_ << ", step = " << step;
+    }
+    this->current_step_ = step;
+    rate = base * std::pow(gamma, step);
+  } else if (policy == "poly") {
+    rate = base * std::pow(std::max(0.0, 1 - iter / param.max_iter()), power);
+  } else if (policy == "sigmoid") {
+    rate = base / (1 + std::exp(-gamma * (iter - stepsize)));
+  } else {
+    ENFORCE(policy == "fixed") << "unknown lr_policy '" << policy << "'"
+                               << DidYouMean(policy, {"fixed", "step", "exp", "inv", "multistep",
+                                                      "poly", "sigmoid"});
+  }
+  return static_cast<Dtype>(rate);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ClipGradients() {
+  const Dtype limit = this->param_.clip_gradients();
+  if (limit < 0) return;
+  const auto& params = this->net_->learnable_params();
+  Dtype sum = 0;
+  for (const Blob<Dtype>* param : params) sum += param->sumsq_diff();
+  const Dtype norm = std::sqrt(sum);
+  if (!(norm > limit)) return;
+  VLOG(1) << "Gradient of norm " << norm << " is scaled to " << limit;
+  for (Blob<Dtype>* param : params) param->scale_diff(limit / norm);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ApplyUpdate() {
+  const Dtype rate = GetLearningRate();
+  if (this->param_.display() && this->iter_ % this->param_.display() == 0 && Caffe::root_solver()) {
+    LOG(INFO) << "Iteration " << this->iter_ << ", lr = " << rate;
+  }
+  ClipGradients();
+  const auto& params = this->net_->learnable_params();
+  for (int i = 0; i < static_cast<int>(params.size()); ++i) {
+    if (this->net_->params_lr()[i] == 0) {
+      caffe_set(params[i]->count(), Dtype(0), params[i]->mutable_cpu_diff());
+      continue;
+    }
+    Normalize(i);
+    Regularize(i);
+    ComputeUpdateValue(i, rate);
+  }
+  this->net_->Update();
+  ++this->iter_;
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::Normalize(int param_id) {
+  if (this->param_.iter_size() == 1) return;
+  this->net_->learnable_params()[param_id]->scale_diff(Dtype(1) / this->param_.iter_size());
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::Regularize(int param_id) {
+  const Dtype decay = this->param_.weight_decay() * this->net_->params_weight_decay()[param_id];
+  if (decay == 0) return;
+  Blob<Dtype>* param = this->net_->learnable_params()[param_id];
+  const Dtype* w = param->cpu_data();
+  Dtype* g = param->mutable_cpu_diff();
+  if (this->param_.regularization_type() == "L1") {
+    ForEachElement(param->count(),
+                   [=](int i) { g[i] += decay * static_cast<Dtype>((w[i] > 0) - (w[i] < 0)); });
+  } else {
+    ForEachElement(param->count(), [=](int i) { g[i] += decay * w[i]; });
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
+  Blob<Dtype>* param = this->net_->learnable_params()[param_id];
+  const Dtype r = rate * this->net_->params_lr()[param_id];
+  const Dtype momentum = this->param_.momentum();
+  Dtype* g = param->mutable_cpu_diff();
+  Dtype* h = history_[param_id]->mutable_cpu_data();
+  ForEachElement(param->count(), [=](int i) { g[i] = h[i] = momentum * h[i] + r * g[i]; });
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverState(const string& model_filename) {
+  if (this->param_.snapshot_format() == SolverParameter::HDF5) {
+    SnapshotSolverStateToHDF5(model_filename);
+  } else {
+    SnapshotSolverStateToBinaryProto(model_filename);
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverStateToBinaryProto(const string& model_filename) {
+  SolverState state;
+  this->StateToProto(model_filename, &state);
+  for (const auto& blob : history_) blob->ToProto(state.add_history());
+  const string filename = this->SnapshotFilename(".solverstate");
+  LOG(INFO) << "Snapshotting solver state to binary proto file " << filename;
+  WriteProtoToBinaryFile(state, filename);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverStateToHDF5(const string&) {
+  THROW_ERROR << this->SnapshotFilename(".solverstate.h5") << ": HDF5 snapshots are not supported";
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string& state_file) {
+  THROW_ERROR << state_file << ": HDF5 snapshots are not supported; use .solverstate";
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::RestoreSolverStateFromBinaryProto(const string& state_file) {
+  SolverState state;
+  ReadProtoFromBinaryFileOrDie(state_file, &state);
+  ENFORCE(state.has_iter()) << state_file << ": is not a .solverstate file: it has no iteration";
+  ENFORCE(state.history_size() == static_cast<int>(history_.size()))
+      << state_file << ": has " << state.history_size() << " history blobs where solver "
+      << this->type() << " and the net need " << history_.size();
+  for (size_t i = 0; i < history_.size(); ++i) {
+    const BlobProto& stored = state.history(static_cast<int>(i));
+    ENFORCE(history_[i]->ShapeEquals(stored))
+        << state_file << ": history blob " << i << " does not have the shape "
+        << history_[i]->shape_string() << " of its parameter";
+    ENFORCE(stored.data_size() + stored.double_data_size() == history_[i]->count())
+        << state_file << ": history blob " << i << " has "
+        << stored.data_size() + stored.double_data_size() << " values, not "
+        << history_[i]->count();
+  }
+  this->StateFromProto(state, state_file);
+  for (size_t i = 0; i < history_.size(); ++i) {
+    history_[i]->FromProto(state.history(static_cast<int>(i)), false);
+  }
+}
+
+INSTANTIATE_CLASS(SGDSolver);
+REGISTER_SOLVER_CLASS(SGD);
+
+}  // namespace caffe

@@ -1,0 +1,83 @@
+#include "caffe/util/threads.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+namespace caffe {
+
+namespace {
+
+int AffinityCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+// ceil(quota / period) CPUs; INT_MAX where the files do not give a limit.
+int QuotaOf(double quota, double period) {
+  if (!(quota > 0) || !(period > 0)) return INT_MAX;
+  return std::max(1, static_cast<int>((quota + period - 1) / period));
+}
+
+// The least limit on the path from this process's control group to the root (version 2).
+int QuotaV2() {
+  std::ifstream groups("/proc/self/cgroup");
+  std::string line, path;
+  while (std::getline(groups, line)) {
+    if (line.compare(0, 3, "0::") == 0) path = line.substr(3);
+  }
+  int cpus = INT_MAX;
+  while (true) {
+    std::ifstream file("/sys/fs/cgroup" + (path == "/" ? "" : path) + "/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (file >> quota >> period && quota != "max") {
+      cpus = std::min(cpus, QuotaOf(std::atof(quota.c_str()), period));
+    }
+    if (path.empty() || path == "/") return cpus;
+    path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
+  }
+}
+
+int QuotaV1() {
+  double quota = 0, period = 0;
+  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
+  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+  return QuotaOf(quota, period);
+}
+
+}  // namespace
+
+int AvailableCpus() {
+  return std::min({AffinityCpus(), QuotaV2(), QuotaV1()});
+}
+
+void ConfigureThreads(char** argv) {
+  const char* const guard = "METAPERTURB_THREADS_CONFIGURED";
+  if (std::getenv(guard)) {
+    unsetenv(guard);  // programs started from here decide for themselves
+    return;
+  }
+  setenv("OMP_NUM_THREADS", std::to_string(AvailableCpus()).c_str(), 0);
+  // With fewer threads than CPUs, two programs would bind theirs to the same few.
+  const bool all = std::atoi(std::getenv("OMP_NUM_THREADS")) >= AffinityCpus();
+  setenv("OMP_PROC_BIND", all ? "true" : "false", 0);
+  setenv("OMP_WAIT_POLICY", "passive", 0);
+  setenv("GOMP_SPINCOUNT", "1000", 0);         // some 20 us, then sleep
+  setenv("OPENBLAS_THREAD_TIMEOUT", "14", 0);  // 2^14 cycles, then sleep
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return;
+  path[length] = '\0';
+  setenv(guard, "1", 1);
+  execv(path, argv);
+  unsetenv(guard);  // could not be started anew: go on with what there is
+}
+
+}  // namespace caffe
