@@ -1,0 +1,247 @@
+// caffe train|test|time|device_query: the command line of Caffe 1.0.
+#include <iomanip>
+#include <thread>
+
+#include "caffe/caffe.hpp"
+#include "caffe/util/nearest_name.hpp"
+#include "caffe/util/signal_handler.h"
+#include "caffe/util/threads.hpp"
+
+DEFINE_string(gpu, "", "GPU to run on; refused where there is no CUDA part");
+DEFINE_string(solver, "", "solver definition (.prototxt) for 'train'");
+DEFINE_string(model, "", "network definition (.prototxt) for 'test' and 'time'");
+DEFINE_string(phase, "", "TRAIN or TEST, for 'time'; TRAIN if not given");
+DEFINE_int32(level, 0, "level of the network's state");
+DEFINE_string(stage, "", "stages of the network's state, separated by commas");
+DEFINE_string(snapshot, "", "snapshot (.solverstate) to resume 'train' from");
+DEFINE_string(weights, "",
+              "weights (.caffemodel) to start from, separated by commas; not with --snapshot");
+DEFINE_int32(iterations, 50, "number of batches for 'test' and 'time'");
+DEFINE_string(sigint_effect, "stop", "what 'train' does on SIGINT: stop, snapshot or none");
+DEFINE_string(sighup_effect, "snapshot", "what 'train' does on SIGHUP: stop, snapshot or none");
+
+namespace {
+
+using namespace caffe;  // NOLINT
+
+const char kUsage[] =
+    "caffe COMMAND FLAGS\n\n"
+    "  caffe train --solver=solver.prototxt [--snapshot=x.solverstate | --weights=x.caffemodel]\n"
+    "  caffe test --model=net.prototxt --weights=x.caffemodel [--iterations=50]\n"
+    "  caffe time --model=net.prototxt [--iterations=50] [--phase=TEST]\n"
+    "  caffe device_query\n\n"
+    "All flags: caffe --helpshort";
+
+vector<string> SplitAtCommas(const string& list) {
+  vector<string> parts;
+  std::istringstream stream(list);
+  for (string part; std::getline(stream >> std::ws, part, ',');) {
+    part.erase(part.find_last_not_of(" \t") + 1);
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+void RequireFlag(const char* name) {
+  string value;
+  gflags::GetCommandLineOption(name, &value);
+  ENFORCE(!value.empty()) << "flag --" << name << " is missing";
+}
+
+void UseCpu() {
+  ENFORCE(FLAGS_gpu.empty()) << "--gpu=" << FLAGS_gpu
+                             << ": this build has no CUDA part; leave the flag out to use the CPU";
+  LOG(INFO) << "Use CPU.";
+  Caffe::set_mode(Caffe::CPU);
+}
+
+SolverAction::Enum ActionOf(const char* flag, const string& value) {
+  if (value == "stop") return SolverAction::STOP;
+  if (value == "snapshot") return SolverAction::SNAPSHOT;
+  ENFORCE(value == "none") << "--" << flag << "=" << value << ": stop, snapshot or none";
+  return SolverAction::NONE;
+}
+
+void Train() {
+  RequireFlag("solver");
+  ENFORCE(FLAGS_snapshot.empty() || FLAGS_weights.empty())
+      << "--snapshot and --weights cannot both be given";
+  SolverParameter param;
+  ReadSolverParamsFromTextFileOrDie(FLAGS_solver, &param);
+  NetState* state = param.mutable_train_state();
+  if (!gflags::GetCommandLineFlagInfoOrDie("level").is_default) state->set_level(FLAGS_level);
+  for (const string& stage : SplitAtCommas(FLAGS_stage)) state->add_stage(stage);
+  if (FLAGS_gpu.empty() && param.has_solver_mode() && param.solver_mode() == SolverParameter::GPU) {
+    LOG(WARNING) << FLAGS_solver << ": solver_mode is GPU, but this build has no CUDA part";
+  }
+  UseCpu();
+  SignalHandler signals(ActionOf("sigint_effect", FLAGS_sigint_effect),
+                        ActionOf("sighup_effect", FLAGS_sighup_effect));
+  if (!FLAGS_snapshot.empty()) {
+    param.clear_weights();
+    AdoptSnapshotSeed(FLAGS_snapshot, &param);
+  } else if (!FLAGS_weights.empty()) {
+    param.clear_weights();
+    param.add_weights(FLAGS_weights);
+  }
+  shared_ptr<Solver<float>> solver;
+  try {
+    solver.reset(SolverRegistry<float>::CreateSolver(param));
+  } catch (const Error& e) {
+    throw Error(FLAGS_solver + ": " + e.what());
+  }
+  solver->SetActionFunction(signals.GetActionFunction());
+  if (!FLAGS_snapshot.empty()) {
+    LOG(INFO) << "Resuming from " << FLAGS_snapshot;
+    solver->Restore(FLAGS_snapshot.c_str());
+  }
+  LOG(INFO) << "Starting Optimization";
+  solver->Solve();
+}
+
+shared_ptr<Net<float>> MakeNet(Phase phase) {
+  RequireFlag("model");
+  ENFORCE(FLAGS_iterations > 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
+  const vector<string> stages = SplitAtCommas(FLAGS_stage);
+  return shared_ptr<Net<float>>(new Net<float>(FLAGS_model, phase, FLAGS_level, &stages));
+}
+
+void Test() {
+  RequireFlag("weights");
+  UseCpu();
+  const auto net = MakeNet(TEST);
+  for (const string& file : SplitAtCommas(FLAGS_weights)) net->CopyTrainedLayersFrom(file);
+  LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
+  struct Score {
+    string name;
+    float loss_weight;
+    double sum;
+  };
+  vector<Score> scores;
+  double loss_sum = 0;
+  for (int i = 0; i < FLAGS_iterations; ++i) {
+    float loss = 0;
+    net->Forward(&loss);
+    loss_sum += loss;
+    size_t index = 0;
+    for (const int id : net->output_blob_indices()) {
+      const Blob<float>& blob = *net->blobs()[id];
+      for (int k = 0; k < blob.count(); ++k, ++index) {
+        const float value = blob.cpu_data()[k];
+        const string& name = net->blob_names()[id];
+        LOG(INFO) << "Batch " << i << ", " << name << " = " << value;
+        if (index == scores.size()) scores.push_back({name, net->blob_loss_weights()[id], 0});
+        scores[index].sum += value;
+      }
+    }
+  }
+  LOG(INFO) << "Loss: " << loss_sum / FLAGS_iterations;
+  for (const Score& score : scores) {
+    const double mean = score.sum / FLAGS_iterations;
+    ostringstream loss;
+    if (score.loss_weight != 0) {
+      loss << " (* " << score.loss_weight << " = " << score.loss_weight * mean << " loss)";
+    }
+    LOG(INFO) << score.name << " = " << mean << loss.str();
+  }
+}
+
+void Time() {
+  ENFORCE(FLAGS_phase.empty() || FLAGS_phase == "TRAIN" || FLAGS_phase == "TEST")
+      << "--phase=" << FLAGS_phase << ": TRAIN or TEST";
+  UseCpu();
+  const auto net = MakeNet(FLAGS_phase == "TEST" ? TEST : TRAIN);
+  const int layers = static_cast<int>(net->layers().size());
+  // Allocates, and creates what is created at first use.
+  float initial_loss = 0;
+  net->Forward(&initial_loss);
+  LOG(INFO) << "Initial loss: " << initial_loss;
+  net->Backward();
+  LOG(INFO) << "*** Benchmark begins ***";
+  LOG(INFO) << "Testing for " << FLAGS_iterations << " iterations.";
+  vector<double> forward(layers, 0.0), backward(layers, 0.0);  // ms
+  double forward_sum = 0, backward_sum = 0;
+  Timer total;
+  total.Start();
+  for (int n = 0; n < FLAGS_iterations; ++n) {
+    Timer iteration, pass, layer;
+    iteration.Start();
+    pass.Start();
+    for (int i = 0; i < layers; ++i) {
+      layer.Start();
+      net->ForwardFromTo(i, i);
+      forward[i] += layer.MilliSeconds();
+    }
+    forward_sum += pass.MilliSeconds();
+    pass.Start();
+    for (int i = layers - 1; i >= 0; --i) {
+      layer.Start();
+      net->BackwardFromTo(i, i);
+      backward[i] += layer.MilliSeconds();
+    }
+    backward_sum += pass.MilliSeconds();
+    LOG(INFO) << "Iteration: " << n + 1 << " forward-backward time: " << iteration.MilliSeconds()
+              << " ms.";
+  }
+  const double total_ms = total.MilliSeconds();
+  LOG(INFO) << "Average time per layer: ";
+  for (int i = 0; i < layers; ++i) {
+    const string& name = net->layer_names()[i];
+    LOG(INFO) << std::setw(10) << name << "\tforward: " << forward[i] / FLAGS_iterations << " ms.";
+    LOG(INFO) << std::setw(10) << name << "\tbackward: " << backward[i] / FLAGS_iterations
+              << " ms.";
+  }
+  LOG(INFO) << "Average Forward pass: " << forward_sum / FLAGS_iterations << " ms.";
+  LOG(INFO) << "Average Backward pass: " << backward_sum / FLAGS_iterations << " ms.";
+  LOG(INFO) << "Average Forward-Backward: " << total_ms / FLAGS_iterations << " ms.";
+  LOG(INFO) << "Total Time: " << total_ms << " ms.";
+  LOG(INFO) << "*** Benchmark ends ***";
+}
+
+void DeviceQuery() {
+  ENFORCE(FLAGS_gpu.empty()) << "--gpu=" << FLAGS_gpu << ": this build has no CUDA part";
+  string model = "unknown";
+  std::ifstream info("/proc/cpuinfo");
+  for (string line; std::getline(info, line);) {
+    if (line.compare(0, 10, "model name") != 0) continue;
+    model = line.substr(std::min(line.size(), line.find(':') + 2));
+    break;
+  }
+  LOG(INFO) << "CPU: " << model;
+  LOG(INFO) << "CPUs available: " << AvailableCpus() << " of "
+            << std::thread::hardware_concurrency();
+  LOG(INFO) << "GPUs: none (this build has no CUDA part)";
+}
+
+int Run(int argc, char** argv) {
+  gflags::SetVersionString("1.0");
+  gflags::SetUsageMessage(kUsage);
+  GlobalInit(&argc, &argv);
+  if (argc != 2) {
+    std::cerr << kUsage << std::endl;
+    return 1;
+  }
+  const map<string, void (*)()> commands = {
+      {"train", &Train}, {"test", &Test}, {"time", &Time}, {"device_query", &DeviceQuery}};
+  const auto command = commands.find(argv[1]);
+  if (command == commands.end()) {
+    vector<string> names;
+    for (const auto& entry : commands) names.push_back(entry.first);
+    THROW_ERROR << "unknown command '" << argv[1] << "'" << DidYouMean(argv[1], names)
+                << "; train, test, time or device_query";
+  }
+  command->second();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ConfigureThreads(argv);
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "ERROR: " << e.what() << std::endl;
+    return 1;
+  }
+}
