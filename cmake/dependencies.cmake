@@ -3,11 +3,10 @@ find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Protobuf REQUIRED)
 find_package(Boost REQUIRED)
-find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 
 # Looks for a library without a CMake package of its own.
 function(metaperturb_find name header library package)
-  find_path(${name}_INCLUDE ${header} PATH_SUFFIXES openblas)
+  find_path(${name}_INCLUDE ${header} PATH_SUFFIXES openblas opencv4)
   find_library(${name}_LIBRARY ${library})
   if(NOT ${name}_INCLUDE OR NOT ${name}_LIBRARY)
     message(FATAL_ERROR "${library} (${header}) was not found: install ${package}")
@@ -22,3 +21,10 @@ metaperturb_find(gflags gflags/gflags.h gflags libgflags-dev)
 metaperturb_find(dnnl dnnl.hpp dnnl libdnnl-dev)
 metaperturb_find(openblas cblas.h openblas libopenblas-dev)
 metaperturb_find(lmdb lmdb.h lmdb liblmdb-dev)
+# Debian's packages of single OpenCV modules have no CMake files.
+foreach(module core imgproc imgcodecs)
+  metaperturb_find(opencv_${module} opencv2/${module}.hpp opencv_${module} libopencv-${module}-dev)
+endforeach()
+add_library(metaperturb_opencv INTERFACE)
+target_link_libraries(metaperturb_opencv INTERFACE
+  metaperturb_opencv_core metaperturb_opencv_imgproc metaperturb_opencv_imgcodecs)

@@ -20,8 +20,8 @@ target_link_libraries(metaperturb_caffe
          $<BUILD_INTERFACE:metaperturb_openblas>
          $<INSTALL_INTERFACE:glog> $<INSTALL_INTERFACE:gflags> $<INSTALL_INTERFACE:openblas>
   PRIVATE $<BUILD_INTERFACE:metaperturb_options> $<BUILD_INTERFACE:metaperturb_dnnl>
-          $<BUILD_INTERFACE:metaperturb_lmdb> OpenMP::OpenMP_CXX opencv_core opencv_imgproc
-          opencv_imgcodecs)
+          $<BUILD_INTERFACE:metaperturb_lmdb> $<BUILD_INTERFACE:metaperturb_opencv>
+          OpenMP::OpenMP_CXX)
 set_source_files_properties(${proto_sources} PROPERTIES COMPILE_OPTIONS "-w")
 
 # Kernels that exist once per vector instruction set; caffe/simd/dispatch.cpp chooses at run time.
