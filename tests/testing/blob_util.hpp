@@ -65,11 +65,11 @@ std::string ErrorOf(const Work& work) {
 }
 
 /// EXPECT_ERROR(statement, "part of the message")
-#define EXPECT_ERROR(statement, part)                                                     \
-  do {                                                                                    \
-    const std::string message = ::caffe::testing::ErrorOf([&] { statement; });            \
+#define EXPECT_ERROR(statement, part)                                                          \
+  do {                                                                                         \
+    const std::string message = ::caffe::testing::ErrorOf([&] { statement; });                 \
     EXPECT_NE(message.find(part), std::string::npos) << "the message is: '" << message << "'"; \
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;                          \
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;                               \
   } while (false)
 
 inline LayerParameter LayerFromText(const std::string& text) {

@@ -13,8 +13,8 @@ namespace caffe {
 
 /// Compares a layer's Backward with central differences of its Forward, for the objective
 ///     J = sum over tops and elements of r y,  r fixed normal numbers (for losses: 1).
-/// Every parameter and every bottom (or `check_bottom` alone) is checked at every element. Elements within
-/// kink_range of a kink are passed over.
+/// Every parameter and every bottom (or `check_bottom` alone) is checked at every element. Elements
+/// within kink_range of a kink are passed over.
 template <typename Dtype>
 class GradientChecker {
  public:
@@ -72,7 +72,8 @@ class GradientChecker {
         const double below = Objective(layer, bottom, top);
         checked[b]->mutable_cpu_data()[j] = value;
         const double estimate = (above - below) / (2 * step_);
-        const double scale = std::max({1.0, std::fabs(estimate), std::fabs(double(computed[b][j]))});
+        const double scale =
+            std::max({1.0, std::fabs(estimate), std::fabs(double(computed[b][j]))});
         ASSERT_NEAR(computed[b][j], estimate, threshold_ * scale)
             << "blob " << b << " of " << checked.size() << ", element " << j << " = " << value;
       }
