@@ -1,0 +1,115 @@
+// What a meta-training run reads and writes: its definition, and its snapshots.
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "solvers/host.hpp"
+#include "solvers/meta_solver.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+string MetaSolver<Dtype>::SnapshotName(const string& middle, const string& extension) const {
+  return param_.snapshot_prefix() + middle + "_iter_" + std::to_string(iter_) + extension;
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::CheckSnapshotPrefix() const {
+  ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
+  const string probe = SnapshotName("", ".probe");
+  errno = 0;
+  const bool good = std::ofstream(probe).good();
+  const int error = errno;
+  ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
+                << "' cannot be written: " << std::strerror(error);
+  std::remove(probe.c_str());
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::Snapshot() {
+  ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
+  progress_.ClearBar();
+  NetParameter net;
+  net.set_name("phi");
+  LayerParameter* layer = net.add_layer();
+  layer->set_name("phi");
+  layer->set_type("MetaPerturb");
+  phi_->ToProto(layer->add_blobs());
+
+  MetaSolverState state;
+  state.set_iter(static_cast<uint32_t>(iter_));
+  state.set_random_seed(static_cast<uint64_t>(seed_));
+  phi_->ToProto(state.mutable_phi());
+  SolverToProto(phi_solver_.get(), state.mutable_phi_solver());
+  for (const auto& task : tasks_) task->ToProto(state.add_task());
+
+  const string phi_file = SnapshotName("_phi", ".caffemodel");
+  const string state_file = SnapshotName("", ".metastate");
+  LOG(INFO) << "Writing phi to " << phi_file << " and the run's state to " << state_file;
+  WriteProtoToBinaryFile(net, phi_file);
+  WriteProtoToBinaryFile(state, state_file);
+  snapshot_iter_ = iter_;
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::Restore(const string& file) {
+  MetaSolverState state;
+  ReadProtoFromBinaryFileOrDie(file, &state);
+  Within(file, [&] {
+    ENFORCE(state.has_iter() && state.has_phi()) << "is no state of a meta-training run";
+    ENFORCE(state.task_size() == static_cast<int>(tasks_.size()))
+        << "was written with " << state.task_size() << " task(s); this run has " << tasks_.size();
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      const MetaSolverState::Task& stored = state.task(static_cast<int>(t));
+      ENFORCE(stored.name() == tasks_[t]->name())
+          << "task " << t << " is '" << stored.name() << "' there and '" << tasks_[t]->name()
+          << "' in this run";
+    }
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      tasks_[t]->FromProto(state.task(static_cast<int>(t)));
+    }
+    Within("phi", [&] {
+      phi_->FromProto(state.phi(), false);
+      SolverFromProto(state.phi_solver(), phi_solver_.get());
+    });
+  });
+  if (state.random_seed() != static_cast<uint64_t>(seed_)) {
+    LOG(WARNING) << file << ": was written with random seed " << state.random_seed()
+                 << "; this run has " << seed_;
+  }
+  iter_ = static_cast<int>(state.iter());
+  snapshot_iter_ = -1;
+  losses_.clear();
+  LOG(INFO) << "Continuing from " << file << " at meta-iteration " << iter_;
+}
+
+MetaSolverParameter ReadMetaSolverParameter(const string& file) {
+  MetaSolverParameter param;
+  ReadProtoFromTextFileOrDie(file, &param);
+  for (SolverParameter* optimiser : {param.mutable_theta(), param.mutable_phi()}) {
+    UpgradeSolverAsNeeded(file, optimiser);
+  }
+  if (!param.has_snapshot_prefix()) {
+    param.set_snapshot_prefix(std::filesystem::path(file).replace_extension().string());
+  }
+  return param;
+}
+
+void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param) {
+  MetaSolverState state;
+  ReadProtoFromBinaryFileOrDie(state_file, &state);
+  if (param->random_seed() < 0 && state.has_random_seed()) {
+    param->set_random_seed(static_cast<int64_t>(state.random_seed()));
+  }
+}
+
+#define INSTANTIATE(Dtype)                                                             \
+  template string MetaSolver<Dtype>::SnapshotName(const string&, const string&) const; \
+  template void MetaSolver<Dtype>::CheckSnapshotPrefix() const;                        \
+  template void MetaSolver<Dtype>::Snapshot();                                         \
+  template void MetaSolver<Dtype>::Restore(const string&)
+INSTANTIATE(float);
+INSTANTIATE(double);
+
+}  // namespace caffe

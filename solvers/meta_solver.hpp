@@ -1,0 +1,102 @@
+#ifndef METAPERTURB_SOLVERS_META_SOLVER_HPP_
+#define METAPERTURB_SOLVERS_META_SOLVER_HPP_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caffe/proto/meta_solver.pb.h"
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/util/progress.hpp"
+#include "solvers/meta_task.hpp"
+
+namespace caffe {
+
+/// Learns phi, the parameter that MetaPerturb layers share, on source tasks t with weights theta_t
+/// of their own. One meta-step, of first order:
+///     theta_t <- step of theta's optimiser with d L_train(theta_t, phi) / d theta_t     for every
+///     t phi     <- step of phi's optimiser with sum_t w_t d L_val(theta_t, phi) / d phi / sum_t
+///     w_t
+/// where L_val is taken with the new theta_t. Neither pass computes the other's gradient, and the
+/// second leaves theta and the running statistics of batch normalisation alone. MetaPerturb works
+/// in TRAIN mode in both and updates its running statistics in both.
+///
+/// MetaSolverParameter (proto/meta_solver.proto) describes tasks and optimisers; both optimisers
+/// have any of the six types, and learning-rate policies count meta-steps up to max_iter. iter_size
+/// of phi is the number of validation batches per step. phi starts from N(0, 0.01^2), or from the
+/// file in the layers' metaperturb_param.phi.
+///
+/// Every mistake in what the user gave is a caffe::Error, thrown by the constructor before any
+/// training; later ones are a loss that is not finite, bad data, and a snapshot that cannot be
+/// written.
+template <typename Dtype>
+class MetaSolver {
+ public:
+  explicit MetaSolver(const MetaSolverParameter& param);
+
+  /// `func` is asked after every meta-step: SNAPSHOT takes one, STOP takes one and ends Solve.
+  void SetActionFunction(ActionCallback func) { action_function_ = func; }
+
+  /// Runs until max_iter, with log lines and snapshots; resumes from the .metastate `resume_file`
+  /// if given.
+  void Solve(const string& resume_file = "");
+  /// `iters` meta-steps, without snapshots.
+  void Step(int iters);
+  /// Writes PREFIX_phi_iter_N.caffemodel (what metaperturb_param.phi loads) and
+  /// PREFIX_iter_N.metastate.
+  void Snapshot();
+  /// Continues a run bitwise as if it had not stopped, given the same definition and seed.
+  void Restore(const string& file);
+
+  int iter() const { return iter_; }
+  int64_t seed() const { return seed_; }
+  const MetaSolverParameter& param() const { return param_; }
+  /// phi; its diff is what the last step subtracted.
+  const Blob<Dtype>& phi() const { return *phi_; }
+  const vector<std::unique_ptr<MetaTask<Dtype>>>& tasks() const { return tasks_; }
+
+ private:
+  struct Losses {
+    vector<double> theta, val;  // per task
+  };
+
+  void Check() const;
+  void MakePhi();
+  void MetaStep();
+  void Log();
+  void StartClocks(int last);
+  SolverAction::Enum RequestedAction() {
+    return action_function_ ? action_function_() : SolverAction::NONE;
+  }
+  string SnapshotName(const string& middle, const string& extension) const;
+  void CheckSnapshotPrefix() const;
+
+  MetaSolverParameter param_;
+  int64_t seed_;
+  int iter_ = 0;
+  int snapshot_iter_ = -1;
+  vector<std::unique_ptr<MetaTask<Dtype>>> tasks_;
+  std::unique_ptr<SGDSolver<Dtype>> phi_solver_;
+  Blob<Dtype>* phi_ = nullptr;
+  std::deque<Losses> losses_;  // of the last average_loss meta-steps
+  double phi_gradient_norm_ = 0;
+  ActionCallback action_function_;
+  Progress progress_;
+  Timer timer_;  // since the last log line, at iteration logged_iter_
+  int logged_iter_ = 0;
+
+  DISABLE_COPY_AND_ASSIGN(MetaSolver);
+};
+
+/// Reads a meta-solver's prototxt. A snapshot_prefix that is not set becomes the file's path
+/// without its extension. Errors name the file, and line and column where it does not parse.
+MetaSolverParameter ReadMetaSolverParameter(const string& file);
+
+/// Gives `param` the seed of the run that wrote a .metastate, unless it sets random_seed itself: to
+/// be called before the meta-solver is made.
+void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param);
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_SOLVERS_META_SOLVER_HPP_

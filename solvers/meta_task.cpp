@@ -1,0 +1,224 @@
+#include "solvers/meta_task.hpp"
+
+#include <limits>
+
+#include "solvers/host.hpp"
+#include "solvers/task_nets.hpp"
+
+namespace caffe {
+
+namespace {
+
+const double kNone = std::numeric_limits<double>::quiet_NaN();
+
+template <typename Dtype>
+int BatchSize(const Net<Dtype>& net) {
+  for (size_t i = 0; i < net.layers().size(); ++i) {
+    const auto& tops = net.top_vecs()[i];
+    if (net.bottom_vecs()[i].empty() && !tops.empty() && tops[0]->num_axes() > 0) {
+      return tops[0]->shape(0);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+template <typename Dtype>
+std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& optimiser,
+                                             const NetParameter& net,
+                                             const MetaSolverParameter& run, int64_t seed) {
+  SolverParameter param = optimiser;
+  param.clear_net();
+  param.clear_net_param();
+  param.clear_train_net();
+  param.clear_test_net();
+  param.clear_test_net_param();
+  param.clear_test_iter();
+  param.clear_test_interval();
+  param.clear_test_state();
+  param.clear_snapshot_prefix();
+  param.set_display(0);
+  param.set_snapshot(0);
+  param.set_snapshot_after_train(false);
+  param.set_max_iter(static_cast<int>(run.max_iter()));
+  param.set_random_seed(seed);
+  *param.mutable_train_net_param() = net;
+  std::unique_ptr<Solver<Dtype>> solver(SolverRegistry<Dtype>::CreateSolver(param));
+  auto* sgd = dynamic_cast<SGDSolver<Dtype>*>(solver.get());
+  ENFORCE(sgd) << "solver type '" << param.type()
+               << "' is not derived from SGDSolver: its state cannot be saved";
+  solver.release();
+  return std::unique_ptr<SGDSolver<Dtype>>(sgd);
+}
+
+template <typename Dtype>
+void SolverToProto(SGDSolver<Dtype>* solver, SolverState* state) {
+  state->set_iter(solver->iter());
+  state->set_current_step(SolverPosition<Dtype>::LearningRateStep(solver));
+  for (const auto& blob : solver->history()) blob->ToProto(state->add_history());
+}
+
+template <typename Dtype>
+void SolverFromProto(const SolverState& state, SGDSolver<Dtype>* solver) {
+  const auto& history = solver->history();
+  ENFORCE(state.history_size() == static_cast<int>(history.size()))
+      << "the stored optimiser has " << state.history_size() << " moments where " << history.size()
+      << " are expected: was it of type " << solver->type() << "?";
+  for (size_t i = 0; i < history.size(); ++i) {
+    history[i]->FromProto(state.history(static_cast<int>(i)), false);
+  }
+  SolverPosition<Dtype>::Iteration(solver) = state.iter();
+  SolverPosition<Dtype>::LearningRateStep(solver) = state.current_step();
+}
+
+template <typename Dtype>
+MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, int index, int64_t seed)
+    : phi_param_(run.phi_param()), param_(run.task(index)), accuracy_(kNone) {
+  name_ = param_.has_name() ? param_.name() : "task" + std::to_string(index);
+  Within("task '" + name_ + "'", [&] { Build(run, seed); });
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int64_t seed) {
+  const string& file = param_.has_net() ? param_.net() : run.net();
+  ENFORCE(!file.empty()) << "no net is given, neither here nor for all tasks";
+  NetParameter net;
+  ReadNetParamsFromTextFileOrDie(file, &net);
+  Within(file, [&] {
+    NetState state;
+    state.set_phase(TRAIN);
+    state.MergeFrom(net.state());
+    state.MergeFrom(run.theta().train_state());
+    state.set_phase(TRAIN);
+    const NetParameter definition = ThetaDefinition(net, state, param_, phi_param_);
+    phi_file_ = PhiFile(definition, phi_param_);
+    solver_ = MakeSolver<Dtype>(run.theta(), definition, run, seed);
+    const NetParameter validation =
+        ValidationDefinition(definition, theta_net(), param_, phi_param_);
+    Caffe::set_random_seed(static_cast<unsigned int>(seed + 1));
+    val_net_.reset(new Net<Dtype>(validation));
+  });
+  val_net_->ShareTrainedLayersWith(&theta_net());
+  for (const auto& layer : val_net_->layers()) {
+    if (string(layer->type()) != "MetaPerturb" || layer->blobs().size() < 4) continue;
+    // With one counter for both nets the noise would anneal twice as fast.
+    counts_.emplace_back(new Blob<Dtype>(vector<int>{1}));
+    counts_.back()->mutable_cpu_data()[0] = 0;
+    layer->blobs()[3]->ShareData(*counts_.back());
+  }
+}
+
+template <typename Dtype>
+int MetaTask<Dtype>::images() const {
+  return BatchSize(theta_net()) * solver_->param().iter_size() + BatchSize(*val_net_);
+}
+
+template <typename Dtype>
+int MetaTask<Dtype>::PhiIndex(const Net<Dtype>& net) const {
+  return net.param_names_index().at(phi_param_);
+}
+
+template <typename Dtype>
+const Blob<Dtype>& MetaTask<Dtype>::phi() const {
+  return *theta_net().params()[PhiIndex(theta_net())];
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::SharePhi(const Blob<Dtype>& phi) {
+  for (Net<Dtype>* net : {&theta_net(), val_net_.get()}) {
+    const int owner = PhiIndex(*net);
+    for (int i = 0; i < static_cast<int>(net->params().size()); ++i) {
+      if (i != owner && net->param_owners()[i] != owner) continue;
+      ENFORCE(net->params()[i]->count() == phi.count())
+          << "task '" << name_ << "': '" << phi_param_ << "' has " << net->params()[i]->count()
+          << " values where " << phi.count() << " are expected";
+      net->params()[i]->ShareData(phi);
+    }
+  }
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::Borrow(const Net<Dtype>& lender) {
+  BorrowActivations(&theta_net(), lender);
+  BorrowActivations(val_net_.get(), lender);
+  // A task with a network of its own at least shares between its two nets.
+  BorrowActivations(val_net_.get(), theta_net());
+}
+
+template <typename Dtype>
+double MetaTask<Dtype>::StepTheta() {
+  return Within("task '" + name_ + "'", [&] {
+    const int batches = solver_->param().iter_size();
+    double sum = 0;
+    theta_net().ClearParamDiffs();
+    for (int i = 0; i < batches; ++i) sum += theta_net().ForwardBackward();
+    const double loss = sum / batches;
+    ENFORCE(std::isfinite(loss)) << "the training loss is " << loss << " at meta-iteration "
+                                 << solver_->iter()
+                                 << "; a smaller base_lr of theta or clip_gradients may help";
+    solver_->ApplyUpdate();
+    return loss;
+  });
+}
+
+template <typename Dtype>
+double MetaTask<Dtype>::Validate(int batches) {
+  return Within("task '" + name_ + "'", [&] {
+    // Nothing else in this net gets a gradient, or memory for one.
+    Blob<Dtype>& phi = *val_net_->params()[PhiIndex(*val_net_)];
+    caffe_set(phi.count(), Dtype(0), phi.mutable_cpu_diff());
+    double sum = 0;
+    for (int i = 0; i < batches; ++i) sum += val_net_->ForwardBackward();
+    const double loss = sum / batches;
+    // theta's step of this meta-iteration has been counted already.
+    ENFORCE(std::isfinite(loss)) << "the validation loss is " << loss << " at meta-iteration "
+                                 << solver_->iter() - 1
+                                 << "; a smaller base_lr of theta or phi may help";
+    for (size_t i = 0; i < val_net_->layers().size(); ++i) {
+      if (string(val_net_->layers()[i]->type()) != "Accuracy") continue;
+      accuracy_ = val_net_->top_vecs()[i][0]->cpu_data()[0];
+      break;
+    }
+    return loss;
+  });
+}
+
+template <typename Dtype>
+const Dtype* MetaTask<Dtype>::phi_gradient() const {
+  return val_net_->params()[PhiIndex(*val_net_)]->cpu_diff();
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::ToProto(MetaSolverState::Task* state) const {
+  state->set_name(name_);
+  theta_net().ToProto(state->mutable_net());
+  SolverToProto(solver_.get(), state->mutable_solver());
+  state->set_train_passes(NextPass(theta_net()));
+  state->set_val_passes(NextPass(*val_net_));
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::FromProto(const MetaSolverState::Task& state) {
+  Within("task '" + name_ + "'", [&] {
+    theta_net().CopyTrainedLayersFrom(state.net());
+    SolverFromProto(state.solver(), solver_.get());
+    SetNextPass(&theta_net(), state.train_passes());
+    SetNextPass(val_net_.get(), state.val_passes());
+    for (const auto& count : counts_) {
+      count->mutable_cpu_data()[0] = static_cast<Dtype>(state.val_passes());
+    }
+  });
+}
+
+INSTANTIATE_CLASS(MetaTask);
+
+#define INSTANTIATE(Dtype)                                                               \
+  template std::unique_ptr<SGDSolver<Dtype>> MakeSolver(                                 \
+      const SolverParameter&, const NetParameter&, const MetaSolverParameter&, int64_t); \
+  template void SolverToProto(SGDSolver<Dtype>*, SolverState*);                          \
+  template void SolverFromProto(const SolverState&, SGDSolver<Dtype>*)
+INSTANTIATE(float);
+INSTANTIATE(double);
+
+}  // namespace caffe

@@ -1,0 +1,88 @@
+#ifndef METAPERTURB_SOLVERS_META_TASK_HPP_
+#define METAPERTURB_SOLVERS_META_TASK_HPP_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caffe/proto/meta_solver.pb.h"
+#include "caffe/sgd_solvers.hpp"
+
+namespace caffe {
+
+/// One source task of a meta-training run: its weights theta with their optimiser, and two nets
+/// over them.
+///   theta net       TRAIN, on train_source; phi is fixed.
+///   validation net  TRAIN, on val_source; batch normalisation uses its running statistics; only
+///   phi learns.
+/// They share weights and all running statistics; each counts its own passes for anneal_iter. Their
+/// seeds differ, so that noise and augmentation do. An Error names the task.
+template <typename Dtype>
+class MetaTask {
+ public:
+  /// Builds task `index` of `run`; its nets take the seeds `seed` and `seed` + 1.
+  MetaTask(const MetaSolverParameter& run, int index, int64_t seed);
+
+  const string& name() const { return name_; }
+  float weight() const { return param_.weight(); }
+  /// The file that the network's layers load phi from; "" if none.
+  const string& phi_file() const { return phi_file_; }
+  /// Images of one meta-step.
+  int images() const;
+
+  /// phi as the theta net's layers hold it.
+  const Blob<Dtype>& phi() const;
+  /// From now on all layers of both nets use the memory of `phi`.
+  void SharePhi(const Blob<Dtype>& phi);
+  /// Uses the memory of another net's activations, to hold one set instead of one per net.
+  void Borrow(const Net<Dtype>& lender);
+
+  /// One step of theta's optimiser; returns the training loss.
+  double StepTheta();
+  /// Forward and backward pass of the validation net, `batches` times; returns the mean loss.
+  double Validate(int batches);
+  /// The gradient of phi that Validate summed over its batches.
+  const Dtype* phi_gradient() const;
+  /// Of the last validation batch; not a number when the net has no Accuracy layer in TRAIN.
+  double accuracy() const { return accuracy_; }
+
+  void ToProto(MetaSolverState::Task* state) const;
+  void FromProto(const MetaSolverState::Task& state);
+
+  Net<Dtype>& theta_net() const { return *solver_->net(); }
+  Net<Dtype>& val_net() const { return *val_net_; }
+  SGDSolver<Dtype>& solver() const { return *solver_; }
+
+ private:
+  void Build(const MetaSolverParameter& run, int64_t seed);
+  int PhiIndex(const Net<Dtype>& net) const;
+
+  string name_;
+  string phi_param_;
+  string phi_file_;
+  MetaTaskParameter param_;
+  std::unique_ptr<SGDSolver<Dtype>> solver_;
+  shared_ptr<Net<Dtype>> val_net_;
+  // The pass counters of the validation net's MetaPerturb layers.
+  vector<shared_ptr<Blob<Dtype>>> counts_;
+  double accuracy_;
+
+  DISABLE_COPY_AND_ASSIGN(MetaTask);
+};
+
+/// A solver for `net` with the optimiser that `optimiser` describes: no tests, snapshots or log
+/// lines. Errors: an unknown type, and what the solver itself refuses.
+template <typename Dtype>
+std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& optimiser,
+                                             const NetParameter& net,
+                                             const MetaSolverParameter& run, int64_t seed);
+
+/// Position and moments of a solver. FromProto throws an Error where they do not fit.
+template <typename Dtype>
+void SolverToProto(SGDSolver<Dtype>* solver, SolverState* state);
+template <typename Dtype>
+void SolverFromProto(const SolverState& state, SGDSolver<Dtype>* solver);
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_SOLVERS_META_TASK_HPP_

@@ -1,0 +1,175 @@
+#include "solvers/task_nets.hpp"
+
+#include <algorithm>
+
+#include "solvers/host.hpp"
+
+namespace caffe {
+
+namespace {
+
+bool EndsWith(const string& text, const string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+template <class DataMessage>
+void SetSource(const string& source, uint32_t batch_size, DataMessage* param) {
+  param->set_source(source);
+  if (batch_size > 0) param->set_batch_size(batch_size);
+}
+
+// Gives the data layer its source. Layers that make their data themselves (DummyData, MemoryData,
+// Input) need none.
+void SetData(const char* field, const string& source, uint32_t batch_size, NetParameter* net) {
+  int found = 0;
+  for (LayerParameter& layer : *net->mutable_layer()) {
+    if (layer.type() == "MemoryData" && batch_size > 0) {
+      layer.mutable_memory_data_param()->set_batch_size(batch_size);
+    }
+    if (layer.type() != "Data" && layer.type() != "ImageData") continue;
+    ENFORCE(!source.empty()) << field << " is not given; layer '" << layer.name() << "' ("
+                             << layer.type() << ") needs it";
+    ENFORCE(++found == 1) << field << " '" << source << "': layer '" << layer.name() << "' ("
+                          << layer.type()
+                          << ") is a second data layer in phase TRAIN; one is expected";
+    if (layer.type() == "Data") {
+      SetSource(source, batch_size, layer.mutable_data_param());
+    } else {
+      SetSource(source, batch_size, layer.mutable_image_data_param());
+    }
+  }
+  ENFORCE(found == 1 || source.empty())
+      << field << " '" << source
+      << "' is given, but the net has no Data or ImageData layer in phase TRAIN";
+}
+
+// The layer before `end` that wrote `blob` last, or -1.
+int WriterOf(const NetParameter& net, const string& blob, int end) {
+  for (int i = end - 1; i >= 0; --i) {
+    const auto& tops = net.layer(i).top();
+    if (std::find(tops.begin(), tops.end(), blob) != tops.end()) return i;
+  }
+  return -1;
+}
+
+void SetNumOutput(uint32_t num_output, NetParameter* net) {
+  int at = -1;
+  for (int i = net->layer_size() - 1; i >= 0; --i) {
+    const string& type = net->layer(i).type();
+    const bool softmax = type == "SoftmaxWithLoss";
+    if (softmax || (at < 0 && EndsWith(type, "Loss"))) at = i;
+    if (softmax) break;
+  }
+  while (at >= 0 && net->layer(at).bottom_size() > 0) {
+    at = WriterOf(*net, net->layer(at).bottom(0), at);
+    if (at < 0) break;
+    LayerParameter* layer = net->mutable_layer(at);
+    if (layer->type() == "InnerProduct") {
+      layer->mutable_inner_product_param()->set_num_output(num_output);
+      return;
+    }
+    if (layer->type() == "Convolution") {
+      layer->mutable_convolution_param()->set_num_output(num_output);
+      return;
+    }
+  }
+  THROW_ERROR << "num_output " << num_output
+              << ": no InnerProduct or Convolution layer feeds a loss in phase TRAIN";
+}
+
+void Freeze(ParamSpec* spec) {
+  spec->set_lr_mult(0);
+  spec->set_decay_mult(0);
+}
+
+}  // namespace
+
+NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
+                             const MetaTaskParameter& task, const string& phi_param) {
+  NetParameter stated = net, result;
+  *stated.mutable_state() = state;
+  Net<float>::FilterNet(stated, &result);
+  SetData("train_source", task.train_source(), task.batch_size(), &result);
+  if (task.num_output() > 0) SetNumOutput(task.num_output(), &result);
+  bool found = false;
+  for (LayerParameter& layer : *result.mutable_layer()) {
+    for (ParamSpec& spec : *layer.mutable_param()) {
+      if (spec.name() != phi_param) continue;
+      Freeze(&spec);
+      found = true;
+    }
+  }
+  ENFORCE(found) << "the net has no parameter named '" << phi_param
+                 << "' in phase TRAIN: its MetaPerturb layers need param { name: \"" << phi_param
+                 << "\" }";
+  return result;
+}
+
+template <typename Dtype>
+NetParameter ValidationDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
+                                  const MetaTaskParameter& task, const string& phi_param) {
+  NetParameter result = theta_definition;
+  SetData("val_source", task.val_source(), task.batch_size(), &result);
+  for (LayerParameter& layer : *result.mutable_layer()) {
+    if (layer.type() == "BatchNorm") layer.mutable_batch_norm_param()->set_use_global_stats(true);
+    const size_t blobs = theta_net.layer_by_name(layer.name())->blobs().size();
+    while (static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
+    for (ParamSpec& spec : *layer.mutable_param()) {
+      Freeze(&spec);
+      if (spec.name() == phi_param) spec.set_lr_mult(1);
+    }
+  }
+  return result;
+}
+
+string PhiFile(const NetParameter& definition, const string& phi_param) {
+  string file;
+  bool first = true;
+  for (const LayerParameter& layer : definition.layer()) {
+    if (layer.param_size() == 0 || layer.param(0).name() != phi_param) continue;
+    const string& named = layer.metaperturb_param().phi();
+    ENFORCE(first || named == file)
+        << "layer '" << layer.name() << "' (" << layer.type() << ") loads phi from '" << named
+        << "', another layer that shares it from '" << file << "'";
+    file = named;
+    first = false;
+  }
+  return file;
+}
+
+template <typename Dtype>
+void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
+  if (net == &lender || net->layer_names() != lender.layer_names() ||
+      net->blob_names() != lender.blob_names()) {
+    return;
+  }
+  const int layers = static_cast<int>(net->layers().size());
+  set<int> apart;
+  for (int i = 0; i < layers; ++i) {
+    const string type = net->layers()[i]->type();
+    if (type != lender.layers()[i]->type() || net->bottom_ids(i) != lender.bottom_ids(i) ||
+        net->top_ids(i) != lender.top_ids(i)) {
+      return;
+    }
+    const bool source = net->bottom_ids(i).empty();
+    for (int id : net->top_ids(i)) {
+      if (source || net->blob_loss_weights()[id] != 0) apart.insert(id);
+    }
+  }
+  for (int id = 0; id < static_cast<int>(net->blobs().size()); ++id) {
+    Blob<Dtype>& blob = *net->blobs()[id];
+    const Blob<Dtype>& lent = *lender.blobs()[id];
+    if (apart.count(id) || blob.count() == 0 || blob.shape() != lent.shape()) continue;
+    blob.ShareData(lent);
+    blob.ShareDiff(lent);
+  }
+}
+
+template NetParameter ValidationDefinition(const NetParameter&, const Net<float>&,
+                                           const MetaTaskParameter&, const string&);
+template NetParameter ValidationDefinition(const NetParameter&, const Net<double>&,
+                                           const MetaTaskParameter&, const string&);
+template void BorrowActivations(Net<float>*, const Net<float>&);
+template void BorrowActivations(Net<double>*, const Net<double>&);
+
+}  // namespace caffe
