@@ -270,7 +270,6 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     net_->Forward(&loss);  // of the final weights, for the log only
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
-    DisplayOutputBlobs(-1);
   }
   if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   LOG(INFO) << "Optimization Done.";

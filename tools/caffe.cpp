@@ -216,6 +216,7 @@ void DeviceQuery() {
 int Run(int argc, char** argv) {
   gflags::SetVersionString("1.0");
   gflags::SetUsageMessage(kUsage);
+  FLAGS_log_year_in_prefix = false;  // "I1124 13:39:22.381027", which parse_log.py reads
   GlobalInit(&argc, &argv);
   if (argc != 2) {
     std::cerr << kUsage << std::endl;

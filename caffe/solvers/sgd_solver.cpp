@@ -111,7 +111,8 @@ void SGDSolver<Dtype>::Normalize(int param_id) {
 
 template <typename Dtype>
 void SGDSolver<Dtype>::Regularize(int param_id) {
-  const Dtype decay = this->param_.weight_decay() * this->net_->params_weight_decay()[param_id];
+  const Dtype weight_decay = this->param_.weight_decay();
+  const Dtype decay = weight_decay * this->net_->params_weight_decay()[param_id];
   if (decay == 0) return;
   Blob<Dtype>* param = this->net_->learnable_params()[param_id];
   const Dtype* w = param->cpu_data();

@@ -7,16 +7,41 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 namespace caffe {
 
 namespace {
 
+// How the first of two starts tells the second which CPUs it had, as a list of their numbers: the
+// OpenMP library binds the main thread to one before main begins.
+const char kCpuList[] = "METAPERTURB_CPUS";
+
+cpu_set_t CurrentCpus() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) CPU_SET(0, &cpus);
+  return cpus;
+}
+
+cpu_set_t FindProcessCpus() {
+  const char* list = std::getenv(kCpuList);
+  if (!list) return CurrentCpus();
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  std::istringstream stream(list);
+  for (int cpu; stream >> cpu;) CPU_SET(cpu, &cpus);
+  return cpus;
+}
+
+const cpu_set_t& ProcessCpus() {
+  static const cpu_set_t cpus = FindProcessCpus();
+  return cpus;
+}
+
 int AffinityCpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  return std::max(1, CPU_COUNT(&ProcessCpus()));
 }
 
 // ceil(quota / period) CPUs; INT_MAX where the files do not give a limit.
@@ -58,10 +83,14 @@ int AvailableCpus() {
   return std::min({AffinityCpus(), QuotaV2(), QuotaV1()});
 }
 
+void UnbindThread() {
+  sched_setaffinity(0, sizeof(cpu_set_t), &ProcessCpus());
+}
+
 void ConfigureThreads(char** argv) {
-  const char* const guard = "METAPERTURB_THREADS_CONFIGURED";
-  if (std::getenv(guard)) {
-    unsetenv(guard);  // programs started from here decide for themselves
+  const cpu_set_t& cpus = ProcessCpus();
+  if (std::getenv(kCpuList)) {
+    unsetenv(kCpuList);  // programs started from here find out for themselves
     return;
   }
   setenv("OMP_NUM_THREADS", std::to_string(AvailableCpus()).c_str(), 0);
@@ -75,9 +104,13 @@ void ConfigureThreads(char** argv) {
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   if (length <= 0) return;
   path[length] = '\0';
-  setenv(guard, "1", 1);
+  std::string list;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &cpus)) list += std::to_string(cpu) + " ";
+  }
+  setenv(kCpuList, list.c_str(), 1);
   execv(path, argv);
-  unsetenv(guard);  // could not be started anew: go on with what there is
+  unsetenv(kCpuList);  // could not be started anew: go on with what there is
 }
 
 }  // namespace caffe

@@ -6,6 +6,10 @@ namespace caffe {
 /// CPUs that this process may use: its affinity mask, and not more than its control group's quota.
 int AvailableCpus();
 
+/// Lets the calling thread run on any CPU of the process. A new thread inherits its creator's CPU,
+/// which after ConfigureThreads is a single one: for threads that work beside OpenMP's.
+void UnbindThread();
+
 /// Makes OpenMP and BLAS behave on a shared machine, where threads that spin for each other on one
 /// core cost tenfold: as many threads as AvailableCpus(), bound, and asleep while they wait.
 /// Variables that the user has set stay. As libgomp reads its environment when it is loaded, the

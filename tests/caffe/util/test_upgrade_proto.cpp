@@ -117,7 +117,7 @@ TEST(UpgradeProto, DataTransformation) {
 }
 
 TEST(UpgradeProto, InputFields) {
-  const string rest = "layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'y' }";
+  const string rest = " layer { name: 'r' type: 'ReLU' bottom: 'x' top: 'y' }";
   ExpectUpgrade("input: 'x' input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4" + rest,
                 "layer { name: 'input' type: 'Input' top: 'x' input_param {"
                 "  shape { dim: 1 dim: 2 dim: 3 dim: 4 } } }" +
