@@ -1,0 +1,118 @@
+#include "tools/common/dataset_writer.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <numeric>
+
+#include "caffe/util/db.hpp"
+#include "caffe/util/rng.hpp"
+
+namespace metaperturb {
+
+std::vector<int> ParseClasses(const std::string& text) {
+  std::vector<int> classes;
+  std::stringstream stream(text);
+  std::string item;
+  while (std::getline(stream, item, ',')) {
+    char* end = nullptr;
+    const long value = std::strtol(item.c_str(), &end, 10);
+    ENFORCE(!item.empty() && *end == '\0' && value >= 0)
+        << "--classes " << text << ": '" << item << "' is no class";
+    ENFORCE(std::find(classes.begin(), classes.end(), value) == classes.end())
+        << "--classes " << text << ": class " << value << " is given twice";
+    classes.push_back(static_cast<int>(value));
+  }
+  return classes;
+}
+
+int NewLabel(const Subset& subset, int label) {
+  if (subset.classes.empty()) return label;
+  const auto found = std::find(subset.classes.begin(), subset.classes.end(), label);
+  return found == subset.classes.end() ? -1 : static_cast<int>(found - subset.classes.begin());
+}
+
+std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
+  std::vector<int> order(labels.size());
+  std::iota(order.begin(), order.end(), 0);
+  caffe::PhiloxEngine engine(caffe::PhiloxKey(subset.seed, 0));
+  caffe::shuffle(order.begin(), order.end(), &engine);
+  std::map<int, int> seen;
+  std::vector<int> chosen;
+  for (const int i : order) {
+    if (NewLabel(subset, labels[i]) < 0) continue;
+    const int rank = seen[labels[i]]++ - subset.skip_per_class;
+    if (rank >= 0 && (subset.per_class == 0 || rank < subset.per_class)) chosen.push_back(i);
+  }
+  for (const int label : subset.classes) {
+    ENFORCE(seen[label] >= subset.skip_per_class + std::max(1, subset.per_class))
+        << "class " << label << " has " << seen[label] << " images where "
+        << subset.skip_per_class + std::max(1, subset.per_class) << " are asked for";
+  }
+  ENFORCE(!chosen.empty()) << "no image is left";
+  return chosen;
+}
+
+void WriteLmdb(const std::string& output, int count,
+               const std::function<caffe::Datum(int)>& record) {
+  const int kCommit = 1000;
+  std::unique_ptr<caffe::db::DB> db(caffe::db::GetDB("lmdb"));
+  db->Open(output, caffe::db::NEW);
+  try {
+    std::unique_ptr<caffe::db::Transaction> transaction(db->NewTransaction());
+    char key[16];
+    for (int i = 0; i < count; ++i) {
+      std::snprintf(key, sizeof(key), "%08d", i);
+      transaction->Put(key, record(i).SerializeAsString());
+      if ((i + 1) % kCommit && i + 1 < count) continue;
+      transaction->Commit();
+      transaction.reset(db->NewTransaction());
+      if ((i + 1) % (10 * kCommit) == 0 || i + 1 == count) {
+        LOG(INFO) << output << ": Processed " << i + 1 << " of " << count << " files.";
+      }
+    }
+  } catch (...) {
+    db->Close();
+    std::error_code ignored;
+    std::filesystem::remove_all(output, ignored);
+    throw;
+  }
+}
+
+void Pad(int pad, caffe::Datum* datum) {
+  if (pad == 0) return;
+  const int h = datum->height(), w = datum->width();
+  const int wide_h = h + 2 * pad, wide_w = w + 2 * pad;
+  std::string wide(size_t(datum->channels()) * wide_h * wide_w, '\0');
+  for (int c = 0; c < datum->channels(); ++c) {
+    for (int y = 0; y < h; ++y) {
+      std::copy_n(datum->data().begin() + (size_t(c) * h + y) * w, w,
+                  wide.begin() + (size_t(c) * wide_h + y + pad) * wide_w + pad);
+    }
+  }
+  datum->set_data(wide);
+  datum->set_height(wide_h);
+  datum->set_width(wide_w);
+}
+
+std::string ReadMaybeGzip(const std::string& file) {
+  // zlib reads files that are not compressed as they are.
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> in(gzopen(file.c_str(), "rb"), gzclose);
+  ENFORCE(in) << file << ": cannot be opened";
+  std::string bytes;
+  std::vector<char> buffer(1 << 20);
+  int got;
+  while ((got = gzread(in.get(), buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+    bytes.append(buffer.data(), got);
+  }
+  int status = Z_OK;
+  gzerror(in.get(), &status);
+  ENFORCE(got == 0 && (status == Z_OK || status == Z_STREAM_END))
+      << file << ": is truncated or damaged";
+  return bytes;
+}
+
+}  // namespace metaperturb

@@ -1,0 +1,46 @@
+#ifndef METAPERTURB_TOOLS_COMMON_DATASET_WRITER_HPP_
+#define METAPERTURB_TOOLS_COMMON_DATASET_WRITER_HPP_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "caffe/common.hpp"
+#include "caffe/proto/caffe.pb.h"
+
+namespace metaperturb {
+
+/// Which records of a labelled data set are taken, and in which order.
+struct Subset {
+  std::vector<int>
+      classes;             // kept, and relabelled 0, 1, ... in this order; empty: all, labels kept
+  int per_class = 0;       // at most that many of each class; 0: all
+  int skip_per_class = 0;  // after leaving out the first ones of the shuffled order
+  uint64_t seed = 1;       // of the shuffling
+};
+
+/// Indices of the records of a subset, shuffled, given every record's label. Two calls with one
+/// seed and disjoint [skip_per_class, skip_per_class + per_class) give disjoint records. An Error
+/// when a class has too few.
+std::vector<int> Select(const std::vector<int>& labels, const Subset& subset);
+
+/// The label that a subset gives a class.
+int NewLabel(const Subset& subset, int label);
+
+/// "0,2,5" -> {0, 2, 5}
+std::vector<int> ParseClasses(const std::string& text);
+
+/// Writes `count` records to a new LMDB, keys "00000000", ...; record(i) makes them one by one.
+/// Progress goes to the log. When something fails, what has been written is removed.
+void WriteLmdb(const std::string& output, int count,
+               const std::function<caffe::Datum(int)>& record);
+
+/// Surrounds an image of bytes with `pad` zero pixels on each side.
+void Pad(int pad, caffe::Datum* datum);
+
+/// A whole file, unpacked when it is gzip; an Error that names it when it is missing or damaged.
+std::string ReadMaybeGzip(const std::string& file);
+
+}  // namespace metaperturb
+
+#endif  // METAPERTURB_TOOLS_COMMON_DATASET_WRITER_HPP_
