@@ -1,0 +1,93 @@
+#include "solvers/meta_solver_fixture.hpp"
+
+namespace caffe {
+namespace meta_testing {
+namespace {
+
+// Everything that a run consists of, as bytes.
+template <typename Dtype>
+string StateOf(const MetaSolver<Dtype>& solver) {
+  string bytes;
+  for (const auto& task : solver.tasks()) {
+    MetaSolverState::Task state;
+    task->ToProto(&state);
+    bytes += state.SerializeAsString();
+  }
+  BlobProto phi;
+  solver.phi().ToProto(&phi);
+  return bytes + phi.SerializeAsString();
+}
+
+class MetaSolverTypeTest : public MetaSolverTest,
+                           public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(MetaSolverTypeTest, RestoredRunIsBitwiseTheSame) {
+  WriteNet("net.prototxt", string(kData) + kBody + kHead, "anneal_iter: 4",
+           "mirror: true crop_size: 5");
+  const string optimiser = string(
+                               "base_lr: 0.01 lr_policy: 'multistep' gamma: 0.5 stepvalue: 2 "
+                               "stepvalue: 4 weight_decay: 0.001 type: '") +
+                           GetParam() + "'";
+  const MetaSolverParameter param = Definition(optimiser, optimiser + " iter_size: 2");
+  MetaSolver<float> straight(param);
+  straight.Step(3);
+  straight.Snapshot();
+  straight.Step(3);
+
+  MetaSolver<float> resumed(param);
+  resumed.Restore(Path("run_iter_3.metastate"));
+  EXPECT_EQ(resumed.iter(), 3);
+  resumed.Step(3);
+  EXPECT_EQ(resumed.iter(), 6);
+  EXPECT_TRUE(StateOf(resumed) == StateOf(straight));
+
+  MetaSolver<float> shorter(param);
+  shorter.Step(3);
+  EXPECT_FALSE(StateOf(shorter) == StateOf(straight));
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, MetaSolverTypeTest,
+                         ::testing::Values("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta",
+                                           "Adam"));
+
+TEST_F(MetaSolverTest, SolveWritesSnapshotsAndResumes) {
+  MetaSolverParameter param = Definition();
+  param.set_snapshot(4);
+  MetaSolver<float> straight(param);
+  straight.Solve();
+  EXPECT_EQ(straight.iter(), 6);
+  for (const char* file : {"run_phi_iter_4.caffemodel", "run_iter_4.metastate",
+                           "run_phi_iter_6.caffemodel", "run_iter_6.metastate"}) {
+    EXPECT_TRUE(std::filesystem::exists(Path(file))) << file;
+  }
+  MetaSolver<float> resumed(param);
+  resumed.Solve(Path("run_iter_4.metastate"));
+  EXPECT_TRUE(StateOf(resumed) == StateOf(straight));
+}
+
+TEST_F(MetaSolverTest, SeedIsTakenFromTheSnapshot) {
+  MetaSolverParameter param = Definition();
+  param.clear_random_seed();
+  MetaSolver<float> straight(param);
+  straight.Step(1);
+  straight.Snapshot();
+  MetaSolverParameter adopted = param;
+  AdoptSnapshotSeed(Path("run_iter_1.metastate"), &adopted);
+  EXPECT_EQ(adopted.random_seed(), straight.seed());
+  adopted.set_random_seed(9);
+  AdoptSnapshotSeed(Path("run_iter_1.metastate"), &adopted);
+  EXPECT_EQ(adopted.random_seed(), 9);
+}
+
+TEST_F(MetaSolverTest, StopTakesASnapshot) {
+  MetaSolver<float> solver(Definition());
+  solver.SetActionFunction(
+      [&] { return solver.iter() == 2 ? SolverAction::STOP : SolverAction::NONE; });
+  solver.Solve();
+  EXPECT_EQ(solver.iter(), 2);
+  EXPECT_TRUE(std::filesystem::exists(Path("run_iter_2.metastate")));
+}
+
+}  // namespace
+}  // namespace meta_testing
+}  // namespace caffe
