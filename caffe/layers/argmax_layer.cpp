@@ -47,7 +47,7 @@ void ArgMaxLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     std::iota(order.begin(), order.end(), 0);
     std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int a, int b) {
       const Dtype va = values[a * inner], vb = values[b * inner];
-      return va > vb || (va == vb && a < b);
+      return va > vb || (va == vb && a > b);
     });
     for (int j = 0; j < k; ++j) {
       const Dtype value = values[order[j] * inner];

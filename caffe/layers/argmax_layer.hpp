@@ -10,7 +10,7 @@ namespace caffe {
 
 /// The top_k = 1 largest entries, sorted. argmax_param: axis: along it; without it over everything
 /// from axis 1 on. out_max_val = false: indices only; true: values (with axis) or pairs of indices
-/// and values (N x 2 x top_k without). No gradient.
+/// and values (N x 2 x top_k without). Of equal entries the last comes first. No gradient.
 template <typename Dtype>
 class ArgMaxLayer : public Layer<Dtype> {
  public:

@@ -9,9 +9,9 @@
 namespace caffe {
 
 /// TRAIN: each element is 0 with probability dropout_ratio = 0.5, else x / (1 - dropout_ratio).
-/// TEST: y = x. (Srivastava et al., 2014.) The choices come from Philox: element i of pass p is
-/// number i % 4 of counter (i / 4, p), so the backward pass makes them again instead of keeping a
-/// mask.
+/// TEST: y = x. (Srivastava et al., 2014.) The choices come from Philox with the counter
+/// (image, four channels, position; pass), so that the backward pass makes them again instead of
+/// keeping a mask, and so that they are the same in any layout. May work in place.
 template <typename Dtype>
 class DropoutLayer : public NeuronLayer<Dtype> {
  public:
@@ -25,8 +25,7 @@ class DropoutLayer : public NeuronLayer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
-  template <class Body>
-  void ForEachFactor(int count, const Body& body) const;
+  void Drop(const ChannelBlocks& layout, const Dtype* from, Dtype* to) const;
 };
 
 }  // namespace caffe

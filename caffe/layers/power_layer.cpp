@@ -56,6 +56,11 @@ void PowerLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     }
     return;
   }
+  if (power * scale == 0) {
+    // y is constant; the formula would be 0 times infinity where shift + scale x is 0.
+    std::fill_n(bottom[0]->overwrite_cpu_diff(1), top[0]->count(), Dtype(0));
+    return;
+  }
   const Dtype* x = bottom[0]->cpu_data();
   const Dtype* dy = top[0]->cpu_diff();
   Dtype* dx = bottom[0]->mutable_cpu_diff();
