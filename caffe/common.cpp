@@ -30,6 +30,7 @@ Caffe& Caffe::Get() {
 
 void GlobalInit(int* pargc, char*** pargv) {
   FLAGS_logtostderr = true;
+  FLAGS_log_year_in_prefix = false;  // Caffe's log lines, as parse_log.py reads them
   gflags::ParseCommandLineFlags(pargc, pargv, true);
   google::InitGoogleLogging(*(pargv)[0]);
   google::InstallFailureFunction(&ExitOnFailedCheck);

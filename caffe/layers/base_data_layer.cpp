@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "caffe/util/threads.hpp"
+
 namespace caffe {
 
 template <typename Dtype>
@@ -43,6 +45,7 @@ void BasePrefetchingDataLayer<Dtype>::StartPrefetching(uint64_t pass) {
 
 template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::Run(uint64_t pass) {
+  UnbindThread();  // not on the computing thread's processor
   Batch<Dtype>* batch;
   for (; free_.pop(&batch); ++pass) {
     batch->pass = pass;

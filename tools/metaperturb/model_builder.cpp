@@ -61,6 +61,7 @@ class Builder {
     caffe::PoolingParameter* param = Add(name, "Pooling", {bottom}, name)->mutable_pooling_param();
     param->set_kernel_size(kernel);
     param->set_stride(stride);
+    param->set_round_mode(caffe::PoolingParameter_RoundMode_FLOOR);
     return name;
   }
 
