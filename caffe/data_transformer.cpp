@@ -12,6 +12,8 @@ DataTransformer<Dtype>::DataTransformer(const TransformationParameter& param, Ph
     : param_(param), phase_(phase) {
   ENFORCE(!param_.has_mean_file() || param_.mean_value_size() == 0)
       << "transform_param: mean_file and mean_value are both given";
+  ENFORCE(!param_.force_color() || !param_.force_gray())
+      << "transform_param: force_color and force_gray are both given";
   if (param_.has_mean_file()) {
     BlobProto proto;
     ReadProtoFromBinaryFileOrDie(param_.mean_file(), &proto);
@@ -33,6 +35,8 @@ int DataTransformer<Dtype>::Rand(int n) {
 
 template <typename Dtype>
 vector<int> DataTransformer<Dtype>::ShapeAfterCrop(int channels, int height, int width) const {
+  ENFORCE(channels > 0 && height > 0 && width > 0)
+      << "the image is empty: " << channels << "x" << height << "x" << width;
   const int crop = static_cast<int>(param_.crop_size());
   ENFORCE(crop <= height && crop <= width)
       << "crop_size " << crop << " exceeds the image's " << height << "x" << width;
@@ -71,35 +75,42 @@ vector<int> DataTransformer<Dtype>::InferBlobShape(const vector<cv::Mat>& mat_ve
 }
 
 template <typename Dtype>
-template <typename Pixel>
-void DataTransformer<Dtype>::TransformPixels(const Pixel* pixels, int channels, int height,
-                                             int width, const vector<int>& shape, Dtype* out) {
+typename DataTransformer<Dtype>::Window DataTransformer<Dtype>::Choose(int channels, int height,
+                                                                       int width,
+                                                                       const vector<int>& shape) {
   const vector<int> after = ShapeAfterCrop(channels, height, width);
+  const int out_c = shape[shape.size() - 3];
   const int out_h = shape[shape.size() - 2], out_w = shape[shape.size() - 1];
-  ENFORCE(after[1] == shape[shape.size() - 3] && after[2] == out_h && after[3] == out_w)
+  ENFORCE(after[1] == out_c && after[2] == out_h && after[3] == out_w)
       << "an image of " << channels << "x" << height << "x" << width << " gives " << after[1] << "x"
-      << after[2] << "x" << after[3] << " where " << shape[shape.size() - 3] << "x" << out_h << "x"
-      << out_w << " is expected";
-  const Dtype* mean = nullptr;
-  if (param_.has_mean_file()) {
-    ENFORCE(data_mean_.count() == channels * height * width)
-        << param_.mean_file() << ": the mean has " << data_mean_.count()
-        << " values, an image has " << channels << "x" << height << "x" << width;
-    mean = data_mean_.cpu_data();
-  }
+      << after[2] << "x" << after[3] << " where " << out_c << "x" << out_h << "x" << out_w
+      << " is expected";
+  ENFORCE(!param_.has_mean_file() || data_mean_.count() == channels * height * width)
+      << param_.mean_file() << ": the mean has " << data_mean_.count() << " values, an image has "
+      << channels << "x" << height << "x" << width;
   ENFORCE(mean_values_.size() <= 1 || static_cast<int>(mean_values_.size()) == channels)
       << mean_values_.size() << " mean_value entries for " << channels << " channels";
-
   const bool random = param_.crop_size() > 0 && phase_ == TRAIN;
-  const int h0 = random ? Rand(height - out_h + 1) : (height - out_h) / 2;
-  const int w0 = random ? Rand(width - out_w + 1) : (width - out_w) / 2;
-  const bool mirror = param_.mirror() && Rand(2);
+  Window window;
+  window.top = random ? Rand(height - out_h + 1) : (height - out_h) / 2;
+  window.left = random ? Rand(width - out_w + 1) : (width - out_w) / 2;
+  window.mirror = param_.mirror() && Rand(2);
+  return window;
+}
+
+template <typename Dtype>
+template <typename Pixel>
+void DataTransformer<Dtype>::TransformPixels(const Pixel* pixels, int channels, int height,
+                                             int width, const vector<int>& shape,
+                                             const Window& window, Dtype* out) const {
+  const int out_h = shape[shape.size() - 2], out_w = shape[shape.size() - 1];
+  const Dtype* mean = param_.has_mean_file() ? data_mean_.cpu_data() : nullptr;
   const Dtype scale = param_.scale();
   for (int c = 0; c < channels; ++c) {
     const Dtype constant =
         mean_values_.empty() ? 0 : mean_values_[mean_values_.size() == 1 ? 0 : c];
     for (int h = 0; h < out_h; ++h) {
-      const size_t from = (size_t(c) * height + h0 + h) * width + w0;
+      const size_t from = (size_t(c) * height + window.top + h) * width + window.left;
       const Pixel* row = pixels + from;
       Dtype* to = out + (size_t(c) * out_h + h) * out_w;
       if (mean) {
@@ -107,7 +118,7 @@ void DataTransformer<Dtype>::TransformPixels(const Pixel* pixels, int channels, 
       } else {
         for (int w = 0; w < out_w; ++w) to[w] = (Dtype(row[w]) - constant) * scale;
       }
-      if (mirror) std::reverse(to, to + out_w);
+      if (window.mirror) std::reverse(to, to + out_w);
     }
   }
 }
@@ -123,20 +134,18 @@ void DataTransformer<Dtype>::Transform(const Datum& datum, const vector<int>& sh
     Transform(decoded, shape, out);
     return;
   }
-  const size_t count = size_t(datum.channels()) * datum.height() * datum.width();
-  ENFORCE(count > 0) << "the Datum is empty";
-  if (datum.data().empty()) {
-    ENFORCE(size_t(datum.float_data_size()) == count)
-        << "the Datum holds " << datum.float_data_size() << " values for " << datum.channels()
-        << "x" << datum.height() << "x" << datum.width();
-    TransformPixels(datum.float_data().data(), datum.channels(), datum.height(), datum.width(),
-                    shape, out);
+  const int channels = datum.channels(), height = datum.height(), width = datum.width();
+  const Window window = Choose(channels, height, width, shape);
+  const size_t count = size_t(channels) * height * width;
+  const bool bytes = !datum.data().empty();
+  ENFORCE(count == (bytes ? datum.data().size() : size_t(datum.float_data_size())))
+      << "the Datum holds " << (bytes ? datum.data().size() : size_t(datum.float_data_size()))
+      << (bytes ? " bytes for " : " values for ") << channels << "x" << height << "x" << width;
+  if (bytes) {
+    TransformPixels(reinterpret_cast<const uint8_t*>(datum.data().data()), channels, height, width,
+                    shape, window, out);
   } else {
-    ENFORCE(datum.data().size() == count)
-        << "the Datum holds " << datum.data().size() << " bytes for " << datum.channels() << "x"
-        << datum.height() << "x" << datum.width();
-    TransformPixels(reinterpret_cast<const uint8_t*>(datum.data().data()), datum.channels(),
-                    datum.height(), datum.width(), shape, out);
+    TransformPixels(datum.float_data().data(), channels, height, width, shape, window, out);
   }
 }
 
@@ -177,10 +186,15 @@ void DataTransformer<Dtype>::Transform(Blob<Dtype>* input, Blob<Dtype>* transfor
   vector<int> shape = ShapeAfterCrop(input->channels(), input->height(), input->width());
   shape[0] = input->num();
   if (transformed_blob->count() == 0) transformed_blob->Reshape(shape);
+  ENFORCE(transformed_blob->num() == input->num())
+      << input->num() << " images for a blob of " << transformed_blob->num();
+  const Window window =
+      Choose(input->channels(), input->height(), input->width(), transformed_blob->shape());
   Dtype* out = transformed_blob->mutable_cpu_data();
   for (int n = 0; n < input->num(); ++n) {
     TransformPixels(input->cpu_data() + input->offset(n), input->channels(), input->height(),
-                    input->width(), transformed_blob->shape(), out + transformed_blob->offset(n));
+                    input->width(), transformed_blob->shape(), window,
+                    out + transformed_blob->offset(n));
   }
 }
 

@@ -12,9 +12,11 @@ namespace caffe {
 
 /// What a data layer does to an image before it enters the network:
 ///     out = (crop(mirror(pixel)) - mean) * scale
-/// crop_size: a random window in TRAIN, the centre in TEST; mirror: left-right with probability 1/2 (in
-/// both phases, as in Caffe); mean_file or mean_value (one, or one per channel); scale = 1.
-/// Throws caffe::Error for an image that is damaged, or does not fit the crop, the mean or the output.
+/// crop_size: a random window in TRAIN, the centre in TEST; mirror: left-right with probability 1/2
+/// (in both phases, as in Caffe); mean_file or mean_value (one, or one per channel); scale = 1.
+/// force_color and force_gray decide how encoded images are decoded; by default as they are.
+/// Throws caffe::Error for an image that is damaged, or does not fit the crop, the mean or the
+/// output.
 template <typename Dtype>
 class DataTransformer {
  public:
@@ -31,6 +33,7 @@ class DataTransformer {
   void Transform(const vector<Datum>& datum_vector, Blob<Dtype>* transformed_blob);
   void Transform(const cv::Mat& cv_img, Blob<Dtype>* transformed_blob);
   void Transform(const vector<cv::Mat>& mat_vector, Blob<Dtype>* transformed_blob);
+  /// The same window for all images of the blob.
   void Transform(Blob<Dtype>* input_blob, Blob<Dtype>* transformed_blob);
   /// Writes one transformed image of `shape` (C, H, W after cropping) to `out`.
   void Transform(const Datum& datum, const vector<int>& shape, Dtype* out);
@@ -51,9 +54,16 @@ class DataTransformer {
   vector<Dtype> mean_values_;
 
  private:
+  // Where the crop begins, and whether it is mirrored.
+  struct Window {
+    int top, left;
+    bool mirror;
+  };
+  /// Draws the window for an image, whose `shape` after cropping is checked.
+  Window Choose(int channels, int height, int width, const vector<int>& shape);
   template <typename Pixel>
   void TransformPixels(const Pixel* pixels, int channels, int height, int width,
-                       const vector<int>& shape, Dtype* out);
+                       const vector<int>& shape, const Window& window, Dtype* out) const;
   vector<int> ShapeAfterCrop(int channels, int height, int width) const;
 };
 

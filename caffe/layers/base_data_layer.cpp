@@ -17,37 +17,26 @@ void BaseDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 BasePrefetchingDataLayer<Dtype>::BasePrefetchingDataLayer(const LayerParameter& param)
     : BaseDataLayer<Dtype>(param) {
+  // One batch is in use while the next is loaded.
   const unsigned int count = std::max(2u, param.data_param().prefetch());
-  for (unsigned int i = 0; i < count; ++i) batches_.emplace_back(new Batch<Dtype>());
+  for (unsigned int i = 0; i < count; ++i) prefetch_.emplace_back(new Batch<Dtype>());
 }
 
 template <typename Dtype>
-BasePrefetchingDataLayer<Dtype>::~BasePrefetchingDataLayer() {
-  StopPrefetching();
+void BasePrefetchingDataLayer<Dtype>::StartAt(uint64_t pass) {
+  StopInternalThread();
+  prefetch_free_.reset();
+  prefetch_full_.reset();
+  prefetch_current_ = nullptr;
+  for (const auto& batch : prefetch_) prefetch_free_.push(batch.get());
+  first_pass_ = expected_pass_ = pass;
+  StartInternalThread();
 }
 
 template <typename Dtype>
-void BasePrefetchingDataLayer<Dtype>::StopPrefetching() {
-  free_.close();
-  if (thread_.joinable()) thread_.join();
-}
-
-template <typename Dtype>
-void BasePrefetchingDataLayer<Dtype>::StartPrefetching(uint64_t pass) {
-  StopPrefetching();
-  free_.reset();
-  full_.reset();
-  current_ = nullptr;
-  for (const auto& batch : batches_) free_.push(batch.get());
-  expected_pass_ = pass;
-  thread_ = std::thread([this, pass] { Run(pass); });
-}
-
-template <typename Dtype>
-void BasePrefetchingDataLayer<Dtype>::Run(uint64_t pass) {
-  UnbindThread();  // not on the computing thread's processor
+void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
   Batch<Dtype>* batch;
-  for (; free_.pop(&batch); ++pass) {
+  for (uint64_t pass = first_pass_; !must_stop() && prefetch_free_.pop(&batch); ++pass) {
     batch->pass = pass;
     batch->error = nullptr;
     try {
@@ -55,29 +44,29 @@ void BasePrefetchingDataLayer<Dtype>::Run(uint64_t pass) {
     } catch (...) {
       batch->error = std::current_exception();
     }
-    full_.push(batch);
-    if (batch->error) return;
+    // Once pushed the batch is no longer this thread's.
+    const bool failed = batch->error != nullptr;
+    prefetch_full_.push(batch);
+    if (failed) return;
   }
 }
 
 template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
                                                   const vector<Blob<Dtype>*>& top) {
-  if (!thread_.joinable() || expected_pass_ != this->pass()) StartPrefetching(this->pass());
-  if (current_) free_.push(current_);
-  current_ = nullptr;
+  if (!is_started() || expected_pass_ != this->pass()) StartAt(this->pass());
+  if (prefetch_current_) prefetch_free_.push(prefetch_current_);
+  prefetch_current_ = nullptr;
   const auto start = std::chrono::steady_clock::now();
-  Batch<Dtype>* batch;
-  const bool popped = full_.pop(&batch);
-  CHECK(popped);
+  Batch<Dtype>* batch = prefetch_full_.pop();
   wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (batch->error) {
-    StopPrefetching();
-    thread_ = std::thread();
-    std::rethrow_exception(batch->error);
+    const std::exception_ptr error = batch->error;
+    StopInternalThread();
+    std::rethrow_exception(error);
   }
   // The tops use the batch's memory until the next pass gives it back.
-  current_ = batch;
+  prefetch_current_ = batch;
   ++expected_pass_;
   top[0]->ReshapeLike(batch->data_);
   top[0]->set_cpu_data(batch->data_.mutable_cpu_data());

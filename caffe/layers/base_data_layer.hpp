@@ -3,11 +3,11 @@
 
 #include <exception>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "caffe/blob.hpp"
 #include "caffe/data_transformer.hpp"
+#include "caffe/internal_thread.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/util/blocking_queue.hpp"
@@ -43,32 +43,34 @@ class Batch {
   std::exception_ptr error;  // what went wrong while it was loaded
 };
 
-/// Loads batches ahead, in a thread of its own. Batch p is that of forward pass p and depends on
-/// nothing else, so a net that is set to another pass (Net::set_next_pass) gets its data from
-/// there.
+/// Loads data_param.prefetch batches ahead (4; at least 2), in a thread of its own. Batch p is that
+/// of forward pass p and depends on nothing else, so that a net that is set to another pass
+/// (Net::set_next_pass) gets its data from there. What goes wrong in the thread is thrown by
+/// Forward. A derived class's destructor calls StopInternalThread, for the thread calls load_batch.
 template <typename Dtype>
-class BasePrefetchingDataLayer : public BaseDataLayer<Dtype> {
+class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThread {
  public:
   explicit BasePrefetchingDataLayer(const LayerParameter& param);
-  ~BasePrefetchingDataLayer() override;
+  ~BasePrefetchingDataLayer() override { StopInternalThread(); }
   /// Seconds that Forward has waited for data.
   double wait_seconds() const { return wait_seconds_; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
-  /// Fills the batch for batch->pass. Called in the prefetching thread.
+  /// Fills the batch for batch->pass. Called in the thread.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
-  /// Ends the thread; a derived class's destructor must do so, for the thread calls load_batch.
-  void StopPrefetching();
+  void InternalThreadEntry() override;
+  void WakeInternalThread() override { prefetch_free_.close(); }
+
+  vector<shared_ptr<Batch<Dtype>>> prefetch_;
+  BlockingQueue<Batch<Dtype>*> prefetch_free_, prefetch_full_;
+  Batch<Dtype>* prefetch_current_ = nullptr;  // the one that the tops use
+  Blob<Dtype> transformed_data_;
 
  private:
-  void StartPrefetching(uint64_t pass);
-  void Run(uint64_t pass);
+  void StartAt(uint64_t pass);
 
-  vector<std::unique_ptr<Batch<Dtype>>> batches_;
-  BlockingQueue<Batch<Dtype>*> free_, full_;
-  Batch<Dtype>* current_ = nullptr;
-  std::thread thread_;
+  uint64_t first_pass_ = 0;
   uint64_t expected_pass_ = 0;
   double wait_seconds_ = 0;
 };

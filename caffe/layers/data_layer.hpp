@@ -17,7 +17,7 @@ template <typename Dtype>
 class DataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
   explicit DataLayer(const LayerParameter& param) : BasePrefetchingDataLayer<Dtype>(param) {}
-  ~DataLayer() override { this->StopPrefetching(); }
+  ~DataLayer() override { this->StopInternalThread(); }
   void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "Data"; }
   int MinTopBlobs() const override { return 1; }

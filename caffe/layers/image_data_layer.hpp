@@ -17,7 +17,7 @@ template <typename Dtype>
 class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
   explicit ImageDataLayer(const LayerParameter& param) : BasePrefetchingDataLayer<Dtype>(param) {}
-  ~ImageDataLayer() override { this->StopPrefetching(); }
+  ~ImageDataLayer() override { this->StopInternalThread(); }
   void DataLayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "ImageData"; }
   int ExactNumTopBlobs() const override { return 2; }

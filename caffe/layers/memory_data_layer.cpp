@@ -56,6 +56,7 @@ void MemoryDataLayer<Dtype>::Reset(Dtype* data, Dtype* labels, int n) {
   data_ = data;
   labels_ = labels;
   n_ = n;
+  first_pass_ = this->next_pass();
 }
 
 template <typename Dtype>
@@ -69,7 +70,8 @@ template <typename Dtype>
 void MemoryDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
                                          const vector<Blob<Dtype>*>& top) {
   ENFORCE(data_) << "has no data: call Reset, AddDatumVector or AddMatVector first";
-  const int first = static_cast<int>(this->pass() * batch_size_ % n_);
+  const uint64_t passes = this->pass() - (this->pass() < first_pass_ ? 0 : first_pass_);
+  const int first = static_cast<int>(passes * batch_size_ % n_);
   top[0]->Reshape(batch_size_, channels_, height_, width_);
   top[1]->Reshape({batch_size_});
   top[0]->set_cpu_data(data_ + size_t(first) * size_);

@@ -7,8 +7,9 @@
 
 namespace caffe {
 
-/// Batches from the caller's memory, around and around. memory_data_param: batch_size, channels,
-/// height, width, all needed. Tops: batch_size x C x H x W; labels, batch_size.
+/// Batches from the caller's memory, around and around, beginning with the first image when the
+/// memory is given. memory_data_param: batch_size, channels, height, width, all needed. Tops:
+/// batch_size x C x H x W; labels, batch_size.
 template <typename Dtype>
 class MemoryDataLayer : public BaseDataLayer<Dtype> {
  public:
@@ -38,6 +39,7 @@ class MemoryDataLayer : public BaseDataLayer<Dtype> {
   Dtype* data_ = nullptr;
   Dtype* labels_ = nullptr;
   int n_ = 0;
+  uint64_t first_pass_ = 0;  // the pass that begins with image 0
   Blob<Dtype> added_data_, added_label_;
 };
 

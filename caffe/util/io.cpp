@@ -63,11 +63,42 @@ void WriteAll(const string& filename, int descriptor, const string& bytes) {
   ENFORCE(fsync(descriptor) == 0) << filename << ": cannot be written: " << std::strerror(errno);
 }
 
+// libjpeg makes up what is missing from a file that ends early. Segments carry their length (a
+// thumbnail in one of them has an end marker of its own); the scans that follow end with FF D9.
+bool IsTruncatedJpeg(const string& bytes) {
+  const auto at = [&bytes](size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  if (bytes.size() < 4 || at(0) != 0xFF || at(1) != 0xD8) return false;
+  size_t i = 2;
+  while (i + 4 <= bytes.size() && at(i) == 0xFF && at(i + 1) != 0xDA) {
+    i += at(i + 1) == 0xFF ? 1 : 2 + (at(i + 2) << 8 | at(i + 3));
+  }
+  return bytes.find("\xFF\xD9", i) == string::npos;
+}
+
+// An empty Mat where the bytes are not an image, or not all of one.
+cv::Mat TryDecode(const string& bytes, int flags) {
+  if (bytes.empty() || bytes.size() > INT_MAX || IsTruncatedJpeg(bytes)) return cv::Mat();
+  const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+  try {
+    return cv::imdecode(buffer, flags);
+  } catch (const cv::Exception&) {  // a header with absurd extents
+    return cv::Mat();
+  }
+}
+
 cv::Mat Decode(const string& bytes, int flags) {
-  const vector<char> buffer(bytes.begin(), bytes.end());
-  cv::Mat image = buffer.empty() ? cv::Mat() : cv::imdecode(buffer, flags);
+  cv::Mat image = TryDecode(bytes, flags);
   ENFORCE(!image.empty()) << "the encoded image cannot be decoded (" << bytes.size() << " bytes)";
   return image;
+}
+
+bool ReadBytes(const string& filename, string* bytes) {
+  std::ifstream file(filename, std::ios::binary);
+  ostringstream content;
+  // A directory opens, but cannot be read.
+  if (!file || !(content << file.rdbuf())) return false;
+  *bytes = content.str();
+  return true;
 }
 
 }  // namespace
@@ -132,18 +163,18 @@ void MakeTempFilename(string* temp_filename) {
 }
 
 bool ReadFileToDatum(const string& filename, int label, Datum* datum) {
-  std::ifstream file(filename, std::ios::binary);
-  if (!file) return false;
-  ostringstream bytes;
-  bytes << file.rdbuf();
-  datum->set_data(bytes.str());
+  string bytes;
+  if (!ReadBytes(filename, &bytes)) return false;
+  datum->set_data(bytes);
   datum->set_label(label);
   datum->set_encoded(true);
   return true;
 }
 
 cv::Mat ReadImageToCVMat(const string& filename, int height, int width, bool is_color) {
-  cv::Mat image = cv::imread(filename, is_color ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
+  string bytes;
+  if (!ReadBytes(filename, &bytes)) return cv::Mat();
+  const cv::Mat image = TryDecode(bytes, is_color ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
   if (image.empty() || height <= 0 || width <= 0) return image;
   cv::Mat resized;
   cv::resize(image, resized, cv::Size(width, height));
@@ -158,7 +189,9 @@ cv::Mat ReadImageToCVMat(const string& filename, bool is_color) {
   return ReadImageToCVMat(filename, 0, 0, is_color);
 }
 
-cv::Mat ReadImageToCVMat(const string& filename) { return ReadImageToCVMat(filename, 0, 0, true); }
+cv::Mat ReadImageToCVMat(const string& filename) {
+  return ReadImageToCVMat(filename, 0, 0, true);
+}
 
 bool ReadImageToDatum(const string& filename, int label, int height, int width, bool is_color,
                       const string& encoding, Datum* datum) {

@@ -1,0 +1,40 @@
+#include "caffe/internal_thread.hpp"
+
+#include "caffe/util/rng.hpp"
+#include "caffe/util/threads.hpp"
+
+namespace caffe {
+
+InternalThread::~InternalThread() {
+  StopInternalThread();
+}
+
+void InternalThread::StartInternalThread() {
+  CHECK(!is_started()) << "the thread runs already";
+  stop_ = false;
+  running_ = true;
+  // Drawing the seed from this thread's stream would shift the numbers that come after it.
+  const unsigned int seed = static_cast<unsigned int>(PhiloxKey(Caffe::random_seed(), 2));
+  const Caffe::Brew mode = Caffe::mode();
+  const int count = Caffe::solver_count(), rank = Caffe::solver_rank();
+  const bool multiprocess = Caffe::multiprocess();
+  thread_ = std::thread([=] {
+    UnbindThread();
+    Caffe::set_mode(mode);
+    Caffe::set_random_seed(seed);
+    Caffe::set_solver_count(count);
+    Caffe::set_solver_rank(rank);
+    Caffe::set_multiprocess(multiprocess);
+    InternalThreadEntry();
+    running_ = false;
+  });
+}
+
+void InternalThread::StopInternalThread() {
+  if (!is_started()) return;
+  stop_ = true;
+  WakeInternalThread();
+  thread_.join();
+}
+
+}  // namespace caffe
