@@ -7,5 +7,6 @@
 int RunTrain();
 int RunInsert();
 int RunGenerate();
+int RunPlot();
 
 #endif  // METAPERTURB_TOOLS_METAPERTURB_COMMANDS_HPP_

@@ -12,7 +12,7 @@
 
 int main(int argc, char** argv) {
   const std::map<std::string, int (*)()> commands = {
-      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate}};
+      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate}, {"plot", RunPlot}};
   try {
     caffe::ConfigureThreads(argv);
     gflags::SetUsageMessage(
@@ -20,9 +20,10 @@ int main(int argc, char** argv) {
         "  train     meta-learns phi: --solver=meta_solver.prototxt [--snapshot=FILE.metastate]\n"
         "  insert    puts MetaPerturb layers into a network: --model=IN.prototxt "
         "--output=OUT.prototxt\n"
-        "  generate  writes a model definition: --model=resnet20|vgg9|mobilenet --output=FILE");
+        "  generate  writes a model definition: --model=resnet20|vgg9|mobilenet --output=FILE\n"
+        "  plot      draws the curves of logs: --log=NAME=FILE,... --output=FILE.svg");
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc == 2) << "one command is expected: train, insert or generate (see --help)";
+    ENFORCE(argc == 2) << "one command is expected: train, insert, generate or plot (see --help)";
     const auto found = commands.find(argv[1]);
     if (found == commands.end()) {
       std::vector<std::string> known;
