@@ -98,7 +98,7 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   ChannelAffine(layout, x, inv_std_.data(), beta.data(), y);
   if (!in_place) return;
   normalised_.ReshapeLike(*top[0]);
-  std::copy(y, y + layout.count(), normalised_.overwrite_cpu_data(block_));
+  CopyRange(layout.count(), static_cast<const Dtype*>(y), normalised_.overwrite_cpu_data(block_));
 }
 
 // With x_hat the normalised values and m their number per channel,

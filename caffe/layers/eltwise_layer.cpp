@@ -23,6 +23,8 @@ void EltwiseLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
+  ENFORCE(std::find(bottom.begin(), bottom.end(), top[0]) == bottom.end())
+      << "cannot work in place";
   for (size_t i = 1; i < bottom.size(); ++i) {
     ENFORCE(bottom[i]->shape() == bottom[0]->shape())
         << "bottom " << i << " has shape " << bottom[i]->shape_string() << ", bottom 0 "
@@ -38,10 +40,9 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   if (operation == EltwiseParameter_EltwiseOp_SUM) {
     const int block = bottom[0]->data_block();
     const size_t count = top[0]->Blocks(block).count();
-    const bool in_place = std::find(bottom.begin(), bottom.end(), top[0]) != bottom.end();
     const Dtype* first = bottom[0]->cpu_data(block);
     const Dtype* second = bottom[1]->cpu_data(block);
-    Dtype* y = in_place ? top[0]->mutable_cpu_data(block) : top[0]->overwrite_cpu_data(block);
+    Dtype* y = top[0]->overwrite_cpu_data(block);
     WeightedSum(count, coeffs_[0], first, coeffs_[1], second, y);
     for (size_t i = 2; i < bottom.size(); ++i) {
       WeightedSum(count, Dtype(1), y, coeffs_[i], bottom[i]->cpu_data(block), y);
@@ -78,8 +79,7 @@ void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     if (param.operation() == EltwiseParameter_EltwiseOp_SUM) {
       const int block = top[0]->diff_block();
       const Dtype* dy = top[0]->cpu_diff(block);
-      Dtype* dx = bottom[j] == top[0] ? bottom[j]->mutable_cpu_diff(block)
-                                      : bottom[j]->overwrite_cpu_diff(block);
+      Dtype* dx = bottom[j]->overwrite_cpu_diff(block);
       WeightedSum(top[0]->Blocks(block).count(), coeffs_[j], dy, Dtype(0), dy, dx);
       continue;
     }

@@ -1,33 +1,12 @@
 #include "caffe/layers/image_data_layer.hpp"
 
-#include <cstdlib>
 #include <numeric>
 
+#include "caffe/util/image_list.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
-
-template <typename Dtype>
-void ImageDataLayer<Dtype>::ReadList() {
-  const string& source = this->layer_param_.image_data_param().source();
-  std::ifstream file(source);
-  ENFORCE(file.good()) << source << ": cannot be opened";
-  string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
-    if (line.empty()) continue;
-    // The label follows the last space, so paths may hold spaces.
-    const size_t space = line.find_last_of(" \t");
-    char* end = nullptr;
-    const long label = space == string::npos ? 0 : std::strtol(line.c_str() + space + 1, &end, 10);
-    ENFORCE(end && *end == '\0') << source << ":" << number << ": 'path label' is expected, not '"
-                                 << line << "'";
-    lines_.emplace_back(line.substr(0, space), static_cast<int>(label));
-    line_numbers_.push_back(number);
-  }
-  ENFORCE(!lines_.empty()) << source << ": lists no image";
-}
 
 template <typename Dtype>
 Datum ImageDataLayer<Dtype>::ReadImage(int line) const {
@@ -49,17 +28,20 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   ENFORCE((param.new_height() > 0) == (param.new_width() > 0))
       << "new_height " << param.new_height() << " and new_width " << param.new_width()
       << ": give both or none";
-  ReadList();
+  for (const ListedImage& image : ReadImageList(param.source())) {
+    lines_.emplace_back(image.path, image.label);
+    line_numbers_.push_back(image.line);
+  }
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
   const int line = LineOf(0);
+  const Datum first = ReadImage(line);
   try {
-    shape_ = this->data_transformer_->InferBlobShape(ReadImage(line));
+    shape_ = this->data_transformer_->InferBlobShape(first);
   } catch (const Error& e) {
-    const string message = e.what();
-    if (message.find(param.source()) == 0) throw;
-    THROW_ERROR << param.source() << ":" << line_numbers_[line] << ": " << message;
+    THROW_ERROR << param.source() << ":" << line_numbers_[line] << ": image '" << lines_[line].first
+                << "': " << e.what();
   }
   shape_[0] = static_cast<int>(param.batch_size());
   top[0]->Reshape(shape_);

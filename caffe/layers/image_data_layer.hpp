@@ -26,7 +26,6 @@ class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
   void load_batch(Batch<Dtype>* batch) override;
 
  private:
-  void ReadList();
   /// Index in lines_ of the record-th image that is asked for.
   int LineOf(uint64_t record);
   Datum ReadImage(int line) const;

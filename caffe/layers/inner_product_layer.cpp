@@ -25,7 +25,12 @@ void InnerProductLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
       shared_ptr<Filler<Dtype>>(GetFiller<Dtype>(param.bias_filler()))->Fill(blobs[1].get());
     }
   }
-  ENFORCE(blobs.size() == (bias_ ? 2u : 1u) && blobs[0]->count() == outputs_ * inputs_)
+  ENFORCE(blobs.size() == (bias_ ? 2u : 1u))
+      << blobs.size() << " stored parameter blobs where " << (bias_ ? 2 : 1) << " are expected";
+  ENFORCE(!bias_ || blobs[1]->count() == outputs_)
+      << "stored bias of shape " << blobs[1]->shape_string() << " does not fit " << outputs_
+      << " outputs";
+  ENFORCE(blobs[0]->count() == outputs_ * inputs_)
       << "stored weights of shape " << blobs[0]->shape_string() << " do not fit " << outputs_
       << " outputs of " << inputs_ << " inputs";
   this->param_propagate_down_.resize(blobs.size(), true);

@@ -1,15 +1,14 @@
 #include "caffe/layers/scale_layer.hpp"
 
-#include <algorithm>
-
 #include "caffe/filler.hpp"
+#include "caffe/layers/channel_parameter.hpp"
 #include "caffe/util/channel_loops.hpp"
 
 namespace caffe {
 
 template <typename Dtype>
 void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                                   const vector<Blob<Dtype>*>& top) {
+                                   const vector<Blob<Dtype>*>&) {
   const ScaleParameter& param = this->layer_param_.scale_param();
   auto& blobs = this->blobs_;
   const bool own_gamma = bottom.size() == 1;
@@ -21,13 +20,7 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
     };
     vector<int> shape;
     if (own_gamma) {
-      const int axis = bottom[0]->CanonicalAxisIndex(param.axis());
-      const int axes = param.num_axes();
-      ENFORCE(axes >= -1 && axis + axes <= bottom[0]->num_axes())
-          << "num_axes " << axes << " from axis " << axis << " exceeds the bottom's shape "
-          << bottom[0]->shape_string();
-      const auto first = bottom[0]->shape().begin() + axis;
-      shape.assign(first, axes == -1 ? bottom[0]->shape().end() : first + axes);
+      shape = SpreadShape(*bottom[0], param.axis(), param.num_axes());
       add(shape, param.has_filler(), param.filler(), 1);
     } else {
       shape = bottom[1]->shape();
@@ -39,43 +32,17 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
       << blobs.size() << " stored parameter blobs where " << own_gamma + param.bias_term()
       << " are expected";
   this->param_propagate_down_.resize(blobs.size(), true);
-  (void)top;
 }
 
 template <typename Dtype>
 void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                 const vector<Blob<Dtype>*>& top) {
-  const ScaleParameter& param = this->layer_param_.scale_param();
   const Blob<Dtype>& gamma = Gamma(bottom);
-  axis_ = gamma.num_axes() == 0 ? 0 : bottom[0]->CanonicalAxisIndex(param.axis());
-  ENFORCE(axis_ + gamma.num_axes() <= bottom[0]->num_axes())
-      << "gamma of shape " << gamma.shape_string() << " does not fit the bottom's "
-      << bottom[0]->shape_string() << " from axis " << axis_;
-  for (int i = 0; i < gamma.num_axes(); ++i) {
-    ENFORCE(gamma.shape(i) == bottom[0]->shape(axis_ + i))
-        << "gamma of shape " << gamma.shape_string() << " does not fit the bottom's "
-        << bottom[0]->shape_string() << " from axis " << axis_;
-  }
+  axis_ = SpreadAxis("gamma", *bottom[0], gamma, this->layer_param_.scale_param().axis());
+  ENFORCE(beta_ < 0 || this->blobs_[beta_]->count() == gamma.count())
+      << "beta of shape " << this->blobs_[beta_]->shape_string() << " does not fit gamma's "
+      << gamma.shape_string();
   top[0]->ReshapeLike(*bottom[0]);
-}
-
-template <typename Dtype>
-ChannelBlocks ScaleLayer<Dtype>::View(const Blob<Dtype>& x, const Blob<Dtype>& gamma,
-                                      int block) const {
-  ChannelBlocks layout;
-  layout.block = block;
-  layout.num = x.count(0, axis_);
-  layout.channels = gamma.count();
-  layout.spatial = x.count(axis_ + gamma.num_axes());
-  return layout;
-}
-
-template <typename Dtype>
-vector<Dtype> ScaleLayer<Dtype>::Lanes(const ChannelBlocks& layout, const Dtype* values,
-                                       Dtype fill) const {
-  vector<Dtype> lanes(layout.groups() * layout.block, Dtype(0));
-  for (int c = 0; c < layout.channels; ++c) lanes[c] = values ? values[c] : fill;
-  return lanes;
 }
 
 template <typename Dtype>
@@ -83,18 +50,17 @@ void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   const bool in_place = bottom[0] == top[0];
   const Blob<Dtype>& gamma = Gamma(bottom);
-  // Channel blocks when gamma is per channel; for other axes the plain layout.
-  block_ = axis_ == 1 && gamma.num_axes() == 1 ? bottom[0]->data_block() : 1;
-  const ChannelBlocks layout = View(*bottom[0], gamma, block_);
+  block_ = SpreadBlock(gamma, axis_, bottom[0]->data_block());
+  const ChannelBlocks layout = SpreadLayout(*bottom[0], gamma, axis_, block_);
   const Dtype* x = bottom[0]->cpu_data(block_);
   Dtype* y = in_place ? top[0]->mutable_cpu_data(block_) : top[0]->overwrite_cpu_data(block_);
   if (in_place) {
     original_.ReshapeLike(*bottom[0]);
-    std::copy(x, x + layout.count(), original_.overwrite_cpu_data(block_));
+    CopyRange(layout.count(), x, original_.overwrite_cpu_data(block_));
   }
-  const vector<Dtype> alpha = Lanes(layout, gamma.cpu_data(), 0);
+  const vector<Dtype> alpha = SpreadLanes<Dtype>(layout, gamma.cpu_data(), 0);
   const vector<Dtype> beta =
-      Lanes(layout, beta_ >= 0 ? this->blobs_[beta_]->cpu_data() : nullptr, 0);
+      SpreadLanes<Dtype>(layout, beta_ >= 0 ? this->blobs_[beta_]->cpu_data() : nullptr, 0);
   ChannelAffine(layout, x, alpha.data(), beta.data(), y);
 }
 
@@ -110,7 +76,7 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<Blob<Dtype>*>& bottom) {
   const bool in_place = bottom[0] == top[0], own_gamma = bottom.size() == 1;
   const Blob<Dtype>& gamma = Gamma(bottom);
-  const ChannelBlocks layout = View(*bottom[0], gamma, block_);
+  const ChannelBlocks layout = SpreadLayout(*bottom[0], gamma, axis_, block_);
   const Dtype* dy = top[0]->cpu_diff(block_);
   Dtype* beta_diff = BetaDiff();
   const bool to_gamma = own_gamma ? this->param_propagate_down_[0] : propagate_down[1];
@@ -127,7 +93,8 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     for (int c = 0; beta_diff && c < layout.channels; ++c) beta_diff[c] += sum[c];
   }
   if (!propagate_down[0]) return;
-  const vector<Dtype> alpha = Lanes(layout, gamma.cpu_data(), 0), beta = Lanes(layout, nullptr, 0);
+  const vector<Dtype> alpha = SpreadLanes<Dtype>(layout, gamma.cpu_data(), 0),
+                      beta = SpreadLanes<Dtype>(layout, nullptr, 0);
   Dtype* dx =
       in_place ? bottom[0]->mutable_cpu_diff(block_) : bottom[0]->overwrite_cpu_diff(block_);
   ChannelAffine(layout, dy, alpha.data(), beta.data(), dx);

@@ -5,7 +5,6 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/util/channel_blocks.hpp"
 
 namespace caffe {
 
@@ -34,9 +33,6 @@ class ScaleLayer : public Layer<Dtype> {
   const Blob<Dtype>& Gamma(const vector<Blob<Dtype>*>& bottom) const {
     return bottom.size() > 1 ? *bottom[1] : *this->blobs_[0];
   }
-  /// The array as num x channels x spatial: gamma's elements are the channels.
-  ChannelBlocks View(const Blob<Dtype>& x, const Blob<Dtype>& gamma, int block) const;
-  vector<Dtype> Lanes(const ChannelBlocks& layout, const Dtype* values, Dtype fill) const;
   Dtype* BetaDiff();
 
   int axis_ = 1;

@@ -1,7 +1,5 @@
 #include "caffe/layers/split_layer.hpp"
 
-#include <algorithm>
-
 #include "caffe/util/channel_loops.hpp"
 
 namespace caffe {
@@ -31,7 +29,7 @@ void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Dtype* first = top[0]->cpu_diff(block);
   Dtype* dx = bottom[0]->overwrite_cpu_diff(block);
   if (top.size() == 1) {
-    std::copy(first, first + count, dx);
+    CopyRange(count, first, dx);
     return;
   }
   WeightedSum(count, Dtype(1), first, Dtype(1), top[1]->cpu_diff(block), dx);

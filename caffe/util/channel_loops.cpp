@@ -1,6 +1,7 @@
 #include "caffe/util/channel_loops.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 // One version per vector instruction set, chosen when the library is loaded. Sanitizers' start-up
@@ -38,30 +39,46 @@ CAFFE_INLINE void Affine2Body(int spatial, const Dtype* u, const Dtype* v, const
   }
 }
 
+// Vectors are spelt out, since compilers keep arrays of running sums in memory; two of each sum,
+// since an addition waits for the one before. A plain channel (kLanes 1) is summed in 16
+// interleaved parts.
 template <int kLanes, typename Dtype>
 CAFFE_INLINE void SumsBody(int spatial, const Dtype* u, const Dtype* v, const Dtype* shift,
                            Dtype* sum, Dtype* dot) {
-  Dtype sums[kLanes] = {}, dots[kLanes] = {};
-  if (u) {
-    for (int s = 0; s < spatial; ++s) {
-      for (int l = 0; l < kLanes; ++l) {
-        const int i = s * kLanes + l;
-        sums[l] += u[i];
-        dots[l] += u[i] * (v[i] - shift[l]);
-      }
+  constexpr int kWidth = kLanes == 1 ? 16 : kLanes;
+  typedef Dtype Vector __attribute__((vector_size(kWidth * sizeof(Dtype))));
+  Vector shifts;
+  for (int l = 0; l < kWidth; ++l) shifts[l] = shift[l % kLanes];
+  Vector sums[2] = {}, dots[2] = {};
+  const auto add = [&](int i, int part) __attribute__((always_inline)) {
+    Vector a, b;
+    std::memcpy(&b, v + i, sizeof(b));
+    b -= shifts;
+    if (u) {
+      std::memcpy(&a, u + i, sizeof(a));
+    } else {
+      a = b;
     }
-  } else {
-    for (int s = 0; s < spatial; ++s) {
-      for (int l = 0; l < kLanes; ++l) {
-        const Dtype d = v[s * kLanes + l] - shift[l];
-        sums[l] += d;
-        dots[l] += d * d;
-      }
-    }
+    sums[part] += a;
+    dots[part] += a * b;
+  };
+  const int count = spatial * kLanes;
+  int i = 0;
+  for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
+    add(i, 0);
+    add(i + kWidth, 1);
   }
-  for (int l = 0; l < kLanes; ++l) {
-    sum[l] = sums[l];
-    dot[l] = dots[l];
+  for (; i + kWidth <= count; i += kWidth) add(i, 0);
+  const Vector all_sums = sums[0] + sums[1], all_dots = dots[0] + dots[1];
+  for (int l = 0; l < kLanes; ++l) sum[l] = dot[l] = 0;
+  for (int l = 0; l < kWidth; ++l) {
+    sum[l % kLanes] += all_sums[l];
+    dot[l % kLanes] += all_dots[l];
+  }
+  for (; i < count; ++i) {  // plain: the pixels beyond the last whole vector
+    const Dtype d = v[i] - shift[0], a = u ? u[i] : d;
+    sum[0] += a;
+    dot[0] += a * d;
   }
 }
 
@@ -183,6 +200,11 @@ void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,
                [&](size_t at, size_t n) { WeightedSumRange(n, a, u + at, b, v + at, y + at); });
 }
 
+template <typename Dtype>
+void CopyRange(size_t count, const Dtype* x, Dtype* y) {
+  ForEachRange(count, [&](size_t at, size_t n) { std::copy(x + at, x + at + n, y + at); });
+}
+
 #define INSTANTIATE_CHANNEL_LOOPS(Dtype)                                                       \
   template void ChannelAffine(const ChannelBlocks&, const Dtype*, const Dtype*, const Dtype*,  \
                               Dtype*);                                                         \
@@ -192,7 +214,8 @@ void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,
                             double*, double*);                                                 \
   template void ReluForward(size_t, Dtype, const Dtype*, Dtype*);                              \
   template void ReluBackward(size_t, Dtype, const Dtype*, const Dtype*, Dtype*);               \
-  template void WeightedSum(size_t, Dtype, const Dtype*, Dtype, const Dtype*, Dtype*)
+  template void WeightedSum(size_t, Dtype, const Dtype*, Dtype, const Dtype*, Dtype*);         \
+  template void CopyRange(size_t, const Dtype*, Dtype*)
 
 INSTANTIATE_CHANNEL_LOOPS(float);
 INSTANTIATE_CHANNEL_LOOPS(double);

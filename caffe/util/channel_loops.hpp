@@ -37,6 +37,9 @@ void ReluBackward(size_t count, Dtype slope, const Dtype* x, const Dtype* dy, Dt
 /// y = a u + b v
 template <typename Dtype>
 void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y);
+/// y = x
+template <typename Dtype>
+void CopyRange(size_t count, const Dtype* x, Dtype* y);
 
 }  // namespace caffe
 
