@@ -15,8 +15,8 @@ void Check(int status, const string& source, const char* what) {
   ENFORCE(status == MDB_SUCCESS) << source << ": LMDB " << what << ": " << mdb_strerror(status);
 }
 
-// A file that ends before the pages that LMDB's header promises would end the process with SIGBUS when
-// they are touched.
+// A file that ends before the pages that LMDB's header promises would end the process with SIGBUS
+// when they are touched.
 void CheckLength(const string& source, MDB_env* env) {
   MDB_envinfo info;
   MDB_stat stat;
@@ -26,6 +26,14 @@ void CheckLength(const string& source, MDB_env* env) {
   const uintmax_t found = std::filesystem::file_size(source + "/data.mdb");
   ENFORCE(found >= promised) << source << ": data.mdb is truncated: " << found << " bytes of "
                              << promised;
+}
+
+// LMDB's own checks would end the process. The stack unwinds through it, which leaves the
+// environment as it was where nothing is written.
+void ThrowFailedAssertion(MDB_env* env, const char* message) {
+  const char* path = "";
+  mdb_env_get_path(env, &path);
+  THROW_ERROR << path << ": LMDB is damaged: " << message;
 }
 
 std::shared_ptr<MDB_env> NewEnvironment(const string& source, unsigned int flags) {
@@ -47,6 +55,7 @@ std::shared_ptr<MDB_env> SharedReader(const string& source) {
     ENFORCE(std::filesystem::exists(source + "/data.mdb"))
         << source << ": is no LMDB: there is no file data.mdb";
     env = NewEnvironment(source, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS);
+    mdb_env_set_assert(env.get(), ThrowFailedAssertion);
     CheckLength(source, env.get());
     open[key] = env;
   }
@@ -71,12 +80,18 @@ class LMDBCursor : public Cursor {
       : source_(source), env_(env), session_(source, env.get(), MDB_RDONLY) {
     Check(mdb_cursor_open(session_.transaction, session_.database, &cursor_), source_,
           "cannot be read");
-    SeekToFirst();
+    MDB_stat stat;
+    Check(mdb_stat(session_.transaction, session_.database, &stat), source_, "cannot be read");
+    page_size_ = stat.ms_psize;
+    file_size_ = std::filesystem::file_size(source + "/data.mdb");
+    try {
+      SeekToFirst();
+    } catch (const Error&) {
+      Close();  // no destructor will
+      throw;
+    }
   }
-  ~LMDBCursor() override {
-    mdb_cursor_close(cursor_);
-    mdb_txn_abort(session_.transaction);
-  }
+  ~LMDBCursor() override { Close(); }
   void SeekToFirst() override { Seek(MDB_FIRST); }
   void Next() override { Seek(MDB_NEXT); }
   string key() override { return string(static_cast<const char*>(key_.mv_data), key_.mv_size); }
@@ -87,9 +102,27 @@ class LMDBCursor : public Cursor {
 
  private:
   void Seek(MDB_cursor_op op) {
+    valid_ = false;
     const int status = mdb_cursor_get(cursor_, &key_, &value_, op);
-    valid_ = status == MDB_SUCCESS;
-    if (status != MDB_NOTFOUND) Check(status, source_, "cannot be read");
+    if (status == MDB_NOTFOUND) return;
+    Check(status, source_, "cannot be read");
+    ENFORCE(IsInFile(key_) && IsInFile(value_)) << source_ << ": LMDB is damaged";
+    valid_ = true;
+  }
+
+  // LMDB believes the sizes that a page states. A page begins with its number, which tells where in
+  // the file it is; keys and values begin on the (first) page that they belong to.
+  bool IsInFile(const MDB_val& item) const {
+    if (item.mv_size == 0) return true;  // it may stand where its page ends
+    const size_t place = reinterpret_cast<uintptr_t>(item.mv_data) % page_size_;
+    size_t number;
+    std::memcpy(&number, static_cast<const char*>(item.mv_data) - place, sizeof number);
+    return number < file_size_ / page_size_ &&
+           item.mv_size <= file_size_ - number * page_size_ - place;
+  }
+  void Close() {
+    mdb_cursor_close(cursor_);
+    mdb_txn_abort(session_.transaction);
   }
 
   string source_;
@@ -97,6 +130,7 @@ class LMDBCursor : public Cursor {
   Session session_;
   MDB_cursor* cursor_;
   MDB_val key_, value_;
+  size_t page_size_ = 0, file_size_ = 0;
   bool valid_ = false;
 };
 
@@ -155,11 +189,17 @@ void LMDB::Open(const string& source, Mode mode) {
   env_ = NewEnvironment(source, 0);
 }
 
-void LMDB::Close() { env_.reset(); }
+void LMDB::Close() {
+  env_.reset();
+}
 
-Cursor* LMDB::NewCursor() { return new LMDBCursor(source_, env_); }
+Cursor* LMDB::NewCursor() {
+  return new LMDBCursor(source_, env_);
+}
 
-Transaction* LMDB::NewTransaction() { return new LMDBTransaction(source_, env_); }
+Transaction* LMDB::NewTransaction() {
+  return new LMDBTransaction(source_, env_);
+}
 
 size_t LMDB::size() {
   MDB_stat stat;

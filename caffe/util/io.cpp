@@ -92,6 +92,14 @@ cv::Mat Decode(const string& bytes, int flags) {
   return image;
 }
 
+bool HasExtension(const string& filename, const string& extension) {
+  const auto normal = [](string name) {
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return name == ".jpeg" ? string(".jpg") : name;
+  };
+  return normal(std::filesystem::path(filename).extension().string()) == normal("." + extension);
+}
+
 bool ReadBytes(const string& filename, string* bytes) {
   std::ifstream file(filename, std::ios::binary);
   ostringstream content;
@@ -109,8 +117,11 @@ bool ReadProtoFromTextFile(const string& filename, Message* proto) {
   FirstComplaint complaint;
   pb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&complaint);
-  ENFORCE(parser.Parse(&input, proto))
-      << filename << ":" << (complaint.text().empty() ? " cannot be read" : complaint.text());
+  const bool parsed = parser.Parse(&input, proto);
+  ENFORCE(input.GetErrno() == 0) << filename
+                                 << ": cannot be read: " << std::strerror(input.GetErrno());
+  ENFORCE(parsed) << filename << ":"
+                  << (complaint.text().empty() ? " cannot be read" : complaint.text());
   return true;
 }
 
@@ -119,8 +130,9 @@ bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
   pb::io::FileInputStream raw(file.descriptor());
   pb::io::CodedInputStream coded(&raw);
   coded.SetTotalBytesLimit(INT_MAX);
-  ENFORCE(proto->ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage())
-      << filename << ": is truncated, or no " << proto->GetDescriptor()->name();
+  const bool parsed = proto->ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+  ENFORCE(raw.GetErrno() == 0) << filename << ": cannot be read: " << std::strerror(raw.GetErrno());
+  ENFORCE(parsed) << filename << ": is truncated, or no " << proto->GetDescriptor()->name();
   return true;
 }
 
@@ -199,14 +211,22 @@ bool ReadImageToDatum(const string& filename, int label, int height, int width, 
   if (image.empty()) return false;
   if (encoding.empty()) {
     CVMatToDatum(image, datum);
-  } else {
-    vector<uchar> bytes;
-    ENFORCE(cv::haveImageWriter("x." + encoding)) << "unknown image encoding '" << encoding << "'";
-    cv::imencode("." + encoding, image, bytes);
-    datum->Clear();
-    datum->set_data(string(bytes.begin(), bytes.end()));
-    datum->set_encoded(true);
+    datum->set_label(label);
+    return true;
   }
+  datum->Clear();
+  // A file that is already what is wanted stays as it is: compressing it anew could only lose.
+  if (height <= 0 && width <= 0 && HasExtension(filename, encoding)) {
+    string bytes;
+    const cv::Mat native =
+        ReadBytes(filename, &bytes) ? TryDecode(bytes, cv::IMREAD_UNCHANGED) : cv::Mat();
+    if (native.channels() == image.channels()) return ReadFileToDatum(filename, label, datum);
+  }
+  vector<uchar> bytes;
+  ENFORCE(cv::haveImageWriter("x." + encoding)) << "unknown image encoding '" << encoding << "'";
+  cv::imencode("." + encoding, image, bytes);
+  datum->set_data(string(bytes.begin(), bytes.end()));
+  datum->set_encoded(true);
   datum->set_label(label);
   return true;
 }
