@@ -48,12 +48,14 @@ class SolverPosition : public Solver<Dtype> {
   }
 };
 
-/// While it lives only warnings and errors are logged: twenty nets would print twenty tables of
-/// layers.
+/// While it lives, and if `quiet`, only warnings and errors are logged: the nets of ten tasks would
+/// print twenty tables of layers. --v=1 shows them.
 class QuietLog {
  public:
-  QuietLog() : before_(FLAGS_minloglevel) {
-    if (!VLOG_IS_ON(1) && before_ < google::GLOG_WARNING) FLAGS_minloglevel = google::GLOG_WARNING;
+  explicit QuietLog(bool quiet = true) : before_(FLAGS_minloglevel) {
+    if (quiet && !VLOG_IS_ON(1) && before_ < google::GLOG_WARNING) {
+      FLAGS_minloglevel = google::GLOG_WARNING;
+    }
   }
   ~QuietLog() { FLAGS_minloglevel = before_; }
 

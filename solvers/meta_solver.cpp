@@ -50,13 +50,10 @@ template <typename Dtype>
 MetaSolver<Dtype>::MetaSolver(const MetaSolverParameter& param)
     : param_(param), seed_(RunSeed(param.random_seed())) {
   Check();
-  {
-    const QuietLog quiet;
-    for (int t = 0; t < param_.task_size(); ++t) {
-      tasks_.emplace_back(new MetaTask<Dtype>(param_, t, seed_ + 1 + 2 * t));
-    }
-    MakePhi();
+  for (int t = 0; t < param_.task_size(); ++t) {
+    tasks_.emplace_back(new MetaTask<Dtype>(param_, t, seed_ + 1 + 2 * t));
   }
+  MakePhi();
   std::set<string> names;
   for (const auto& task : tasks_) {
     ENFORCE(names.insert(task->name()).second)
@@ -109,6 +106,7 @@ void MetaSolver<Dtype>::MakePhi() {
   }
   const Blob<Dtype>& first = tasks_[0]->phi();
   Within("phi", [&] {
+    const QuietLog quiet;
     phi_solver_ = MakeSolver<Dtype>(param_.phi(), PhiNet(first.shape()), param_, seed_);
   });
   phi_ = phi_solver_->net()->learnable_params()[0];
@@ -119,6 +117,10 @@ void MetaSolver<Dtype>::MakePhi() {
 template <typename Dtype>
 void MetaSolver<Dtype>::MetaStep() {
   Losses losses;
+  {
+    const QuietLog quiet;
+    theta_rate_ = tasks_[0]->solver().GetLearningRate();
+  }
   for (const auto& task : tasks_) losses.theta.push_back(task->StepTheta());
 
   const int batches = phi_solver_->param().iter_size();
@@ -162,8 +164,7 @@ void MetaSolver<Dtype>::Log() {
             << " iter/s, " << seconds << "s/" << steps
             << " iters), theta loss = " << Mean(mean.theta) << ", val loss = " << Mean(mean.val)
             << ", |grad phi| = " << phi_gradient_norm_
-            << ", |phi| = " << Norm(phi_->cpu_data(), phi_->count())
-            << ", lr = " << tasks_[0]->solver().GetLearningRate()
+            << ", |phi| = " << Norm(phi_->cpu_data(), phi_->count()) << ", lr = " << theta_rate_
             << ", phi lr = " << phi_solver_->GetLearningRate();
   for (size_t t = 0; t < tasks_.size(); ++t) {
     ostringstream accuracy;

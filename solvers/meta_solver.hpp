@@ -81,6 +81,7 @@ class MetaSolver {
   Blob<Dtype>* phi_ = nullptr;
   std::deque<Losses> losses_;  // of the last average_loss meta-steps
   double phi_gradient_norm_ = 0;
+  double theta_rate_ = 0;  // of the first task
   ActionCallback action_function_;
   Progress progress_;
   Timer timer_;  // since the last log line, at iteration logged_iter_

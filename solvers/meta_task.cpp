@@ -76,11 +76,11 @@ template <typename Dtype>
 MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, int index, int64_t seed)
     : phi_param_(run.phi_param()), param_(run.task(index)), accuracy_(kNone) {
   name_ = param_.has_name() ? param_.name() : "task" + std::to_string(index);
-  Within("task '" + name_ + "'", [&] { Build(run, seed); });
+  Within("task '" + name_ + "'", [&] { Build(run, index, seed); });
 }
 
 template <typename Dtype>
-void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int64_t seed) {
+void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t seed) {
   const string& file = param_.has_net() ? param_.net() : run.net();
   ENFORCE(!file.empty()) << "no net is given, neither here nor for all tasks";
   NetParameter net;
@@ -93,7 +93,11 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int64_t seed) {
     state.set_phase(TRAIN);
     const NetParameter definition = ThetaDefinition(net, state, param_, phi_param_);
     phi_file_ = PhiFile(definition, phi_param_);
-    solver_ = MakeSolver<Dtype>(run.theta(), definition, run, seed);
+    {
+      const QuietLog quiet(index > 0);
+      solver_ = MakeSolver<Dtype>(run.theta(), definition, run, seed);
+    }
+    const QuietLog quiet;
     const NetParameter validation =
         ValidationDefinition(definition, theta_net(), param_, phi_param_);
     Caffe::set_random_seed(static_cast<unsigned int>(seed + 1));
@@ -157,6 +161,7 @@ double MetaTask<Dtype>::StepTheta() {
     ENFORCE(std::isfinite(loss)) << "the training loss is " << loss << " at meta-iteration "
                                  << solver_->iter()
                                  << "; a smaller base_lr of theta or clip_gradients may help";
+    const QuietLog quiet;  // of a learning rate's steps, which would be logged once per task
     solver_->ApplyUpdate();
     return loss;
   });

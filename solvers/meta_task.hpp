@@ -54,7 +54,7 @@ class MetaTask {
   SGDSolver<Dtype>& solver() const { return *solver_; }
 
  private:
-  void Build(const MetaSolverParameter& run, int64_t seed);
+  void Build(const MetaSolverParameter& run, int index, int64_t seed);
   int PhiIndex(const Net<Dtype>& net) const;
 
   string name_;
