@@ -14,7 +14,8 @@ struct InsertOptions {
 
 /// Copies `net` with MetaPerturb layers where the paper has them: after the batch normalisation
 /// (with its Scale) and before the ReLU;
-///  - in a network with additions (Eltwise SUM), after each addition: once per residual block;
+///  - in a network with additions (Eltwise SUM, other than of predictions), after each addition:
+///    once per residual block;
 ///  - else after every convolution's batch normalisation;
 ///  - in a network without batch normalisation, after every convolution.
 /// The new layer NAME_mp has a top of the same name, which all later readers get instead. Returns

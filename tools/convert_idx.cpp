@@ -1,18 +1,15 @@
 // convert_idx: images and labels in the IDX format of MNIST and Fashion-MNIST -> LMDB.
 //   convert_idx --images=train-images-idx3-ubyte.gz --labels=train-labels-idx1-ubyte.gz
 //   --output=train_lmdb
-// Records are shuffled; --classes, --per_class and --skip_per_class take a part of them.
+// Records are shuffled; --classes, --per_class and --skip_per_class take a part of them. --resize
+// and
+// --pad change the images' size.
 
-#include "tools/common/dataset_writer.hpp"
+#include "tools/common/subset_flags.hpp"
 
 DEFINE_string(images, "", "IDX file with the images (magic number 0x803), plain or gzip");
 DEFINE_string(labels, "", "IDX file with the labels (magic number 0x801), plain or gzip");
 DEFINE_string(output, "", "The LMDB to write; it must not exist");
-DEFINE_int32(pad, 0, "Zero pixels to add on each side");
-DEFINE_string(classes, "", "Classes to keep, as in 0,2,5; they become 0, 1, 2. Default: all");
-DEFINE_int32(per_class, 0, "Images to take of each class; 0: all");
-DEFINE_int32(skip_per_class, 0, "Images to leave out of each class before");
-DEFINE_int32(seed, 1, "Of the order of the records");
 
 namespace {
 
@@ -47,13 +44,6 @@ void Convert() {
   ENFORCE(!FLAGS_images.empty()) << "--images is not given";
   ENFORCE(!FLAGS_labels.empty()) << "--labels is not given";
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
-  ENFORCE(FLAGS_pad >= 0 && FLAGS_per_class >= 0 && FLAGS_skip_per_class >= 0)
-      << "--pad, --per_class and --skip_per_class must not be negative";
-  metaperturb::Subset subset;
-  subset.classes = metaperturb::ParseClasses(FLAGS_classes);
-  subset.per_class = FLAGS_per_class;
-  subset.skip_per_class = FLAGS_skip_per_class;
-  subset.seed = static_cast<uint64_t>(FLAGS_seed);
   const Idx images(FLAGS_images, 3), labels(FLAGS_labels, 1);
   ENFORCE(images.extent[0] == labels.extent[0])
       << FLAGS_images << " has " << images.extent[0] << " images, " << FLAGS_labels << " "
@@ -62,16 +52,13 @@ void Convert() {
   for (int i = 0; i < labels.extent[0]; ++i) {
     label.push_back(static_cast<uint8_t>(labels.bytes[labels.data + i]));
   }
-  const std::vector<int> chosen = metaperturb::Select(label, subset);
   const int height = images.extent[1], width = images.extent[2], size = height * width;
-  metaperturb::WriteLmdb(FLAGS_output, static_cast<int>(chosen.size()), [&](int i) {
+  metaperturb::WriteSubset(FLAGS_output, label, [&](int i) {
     caffe::Datum datum;
     datum.set_channels(1);
     datum.set_height(height);
     datum.set_width(width);
-    datum.set_data(images.bytes.substr(images.data + size_t(chosen[i]) * size, size));
-    datum.set_label(metaperturb::NewLabel(subset, label[chosen[i]]));
-    metaperturb::Pad(FLAGS_pad, &datum);
+    datum.set_data(images.bytes.substr(images.data + size_t(i) * size, size));
     return datum;
   });
 }

@@ -7,8 +7,10 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <opencv2/imgproc.hpp>
 
 #include "caffe/util/db.hpp"
+#include "caffe/util/format.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace metaperturb {
@@ -56,30 +58,50 @@ std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
   return chosen;
 }
 
-void WriteLmdb(const std::string& output, int count,
-               const std::function<caffe::Datum(int)>& record) {
+void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
+               int log_every, const std::function<std::string(int)>& name) {
   const int kCommit = 1000;
+  std::filesystem::path target(output);
+  if (!target.has_filename()) target = target.parent_path();  // a slash at its end
+  ENFORCE(!std::filesystem::exists(target)) << output << ": exists already";
+  const std::string temporary = target.string() + ".tmp";
+  std::error_code error;
+  std::filesystem::remove_all(temporary, error);  // of a run that was killed
   std::unique_ptr<caffe::db::DB> db(caffe::db::GetDB("lmdb"));
-  db->Open(output, caffe::db::NEW);
   try {
+    db->Open(temporary, caffe::db::NEW);
     std::unique_ptr<caffe::db::Transaction> transaction(db->NewTransaction());
-    char key[16];
     for (int i = 0; i < count; ++i) {
-      std::snprintf(key, sizeof(key), "%08d", i);
+      const std::string key = caffe::format_int(i, 8) + (name ? "_" + name(i) : "");
       transaction->Put(key, record(i).SerializeAsString());
-      if ((i + 1) % kCommit && i + 1 < count) continue;
-      transaction->Commit();
-      transaction.reset(db->NewTransaction());
-      if ((i + 1) % (10 * kCommit) == 0 || i + 1 == count) {
+      if ((i + 1) % kCommit == 0 || i + 1 == count) transaction->Commit();
+      if ((i + 1) % log_every == 0 || i + 1 == count) {
         LOG(INFO) << output << ": Processed " << i + 1 << " of " << count << " files.";
       }
     }
+    transaction.reset();
+    db->Close();
+    std::filesystem::rename(temporary, target, error);
+    ENFORCE(!error) << output << ": cannot be written: " << error.message();
   } catch (...) {
     db->Close();
-    std::error_code ignored;
-    std::filesystem::remove_all(output, ignored);
+    std::filesystem::remove_all(temporary, error);
     throw;
   }
+}
+
+void Resize(int size, caffe::Datum* datum) {
+  if (size == 0 || (datum->height() == size && datum->width() == size)) return;
+  const int h = datum->height(), w = datum->width(), channels = datum->channels();
+  std::string resized(size_t(channels) * size * size, '\0');
+  for (int c = 0; c < channels; ++c) {
+    const cv::Mat plane(h, w, CV_8UC1, &(*datum->mutable_data())[size_t(c) * h * w]);
+    cv::Mat out(size, size, CV_8UC1, &resized[size_t(c) * size * size]);
+    cv::resize(plane, out, out.size());
+  }
+  datum->set_data(resized);
+  datum->set_height(size);
+  datum->set_width(size);
 }
 
 void Pad(int pad, caffe::Datum* datum) {

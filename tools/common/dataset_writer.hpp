@@ -30,10 +30,16 @@ int NewLabel(const Subset& subset, int label);
 /// "0,2,5" -> {0, 2, 5}
 std::vector<int> ParseClasses(const std::string& text);
 
-/// Writes `count` records to a new LMDB, keys "00000000", ...; record(i) makes them one by one.
-/// Progress goes to the log. When something fails, what has been written is removed.
-void WriteLmdb(const std::string& output, int count,
-               const std::function<caffe::Datum(int)>& record);
+/// Writes `count` records to a new LMDB; record(i) makes them one by one. Keys: "00000000", ...,
+/// with
+/// "_" and name(i) behind where `name` is given. Progress goes to the log, every `log_every`
+/// records. The records are collected beside `output`, which is there when it is complete, or not
+/// at all.
+void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
+               int log_every = 10000, const std::function<std::string(int)>& name = nullptr);
+
+/// Resizes an image of bytes to size x size (bilinear); 0: leaves it.
+void Resize(int size, caffe::Datum* datum);
 
 /// Surrounds an image of bytes with `pad` zero pixels on each side.
 void Pad(int pad, caffe::Datum* datum);

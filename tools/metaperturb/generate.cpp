@@ -1,39 +1,126 @@
-// metaperturb generate: writes the model definitions of models/.
+// metaperturb generate: writes model definitions, those of models/ among them.
+//   --output=FILE.prototxt  the network, with --mp with MetaPerturb layers
+//   --output=FOLDER         train_val.prototxt and solver.prototxt, the same with _mp for the
+//   network
+//                           with MetaPerturb, and meta_train_val.prototxt, where phi can be learned
+
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <filesystem>
 
 #include "caffe/common.hpp"
-#include "caffe/util/io.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/model_builder.hpp"
 
 DECLARE_string(model);
 DECLARE_string(output);
+DECLARE_int32(anneal_iter);
 DEFINE_bool(mp, false, "generate: with MetaPerturb layers");
 DEFINE_int32(classes, 10, "generate: number of classes");
 DEFINE_int32(crop, 32, "generate: height and width of the network's input");
 DEFINE_int32(batch, 128, "generate: images per training batch");
 DEFINE_int32(test_batch, 100, "generate: images per test batch");
+DEFINE_int32(test_images, 10000, "generate: images in the test set");
+DEFINE_int32(test_samples, 1,
+             "generate: noise samples whose softmax is averaged in TEST, with MetaPerturb");
 DEFINE_string(train_source, "data/train_lmdb", "generate: LMDB with the training images");
 DEFINE_string(test_source, "data/test_lmdb", "generate: LMDB with the test images");
+DEFINE_int32(max_iter, 10000, "generate: training steps");
+DEFINE_int32(tests, 20, "generate: tests during the training");
+DEFINE_double(base_lr, 1e-3, "generate: learning rate at the beginning");
+DEFINE_int64(seed, -1, "generate: the solver's random_seed; negative: drawn from the system");
 
 metaperturb::InsertOptions InsertOptionsFromFlags();
 
-int RunGenerate() {
-  ENFORCE(!FLAGS_output.empty()) << "--output is not given";
-  ENFORCE(FLAGS_classes > 0 && FLAGS_crop > 0 && FLAGS_batch > 0 && FLAGS_test_batch > 0)
-      << "--classes, --crop, --batch and --test_batch must be positive";
+namespace {
+
+using caffe::NetParameter;
+using std::string;
+
+void Write(const google::protobuf::Message& message, const string& file, const string& about) {
+  string text;
+  google::protobuf::TextFormat::Printer printer;
+  CHECK(printer.PrintToString(message, &text));
+  std::ofstream stream(file);
+  stream << "# " << about << "\n" << text;
+  stream.close();
+  ENFORCE(stream) << file << ": cannot be written: " << std::strerror(errno);
+}
+
+metaperturb::ModelOptions ModelOptionsFromFlags(bool mp) {
+  ENFORCE(FLAGS_classes > 0) << "--classes=" << FLAGS_classes << ": must be positive";
+  ENFORCE(FLAGS_crop > 0) << "--crop=" << FLAGS_crop << ": must be positive";
+  ENFORCE(FLAGS_batch > 0) << "--batch=" << FLAGS_batch << ": must be positive";
+  ENFORCE(FLAGS_test_batch > 0) << "--test_batch=" << FLAGS_test_batch << ": must be positive";
+  ENFORCE(FLAGS_test_samples > 0) << "--test_samples=" << FLAGS_test_samples
+                                  << ": must be positive";
   metaperturb::ModelOptions options;
   options.classes = FLAGS_classes;
   options.crop = FLAGS_crop;
   options.batch = FLAGS_batch;
   options.test_batch = FLAGS_test_batch;
+  if (mp) options.test_samples = FLAGS_test_samples;
   options.train_source = FLAGS_train_source;
   options.test_source = FLAGS_test_source;
-  caffe::NetParameter net = metaperturb::BuildModel(FLAGS_model, options);
-  if (FLAGS_mp) {
-    const caffe::NetParameter plain = net;
-    metaperturb::InsertMetaPerturb(plain, InsertOptionsFromFlags(), &net);
+  return options;
+}
+
+NetParameter Network(bool mp, const metaperturb::InsertOptions& insert) {
+  const NetParameter plain = metaperturb::BuildModel(FLAGS_model, ModelOptionsFromFlags(mp));
+  if (!mp) return plain;
+  NetParameter net;
+  metaperturb::InsertMetaPerturb(plain, insert, &net);
+  return net;
+}
+
+void WriteFolder(const string& folder) {
+  ENFORCE(FLAGS_max_iter > 0) << "--max_iter=" << FLAGS_max_iter << ": must be positive";
+  ENFORCE(FLAGS_tests > 0) << "--tests=" << FLAGS_tests << ": must be positive";
+  ENFORCE(FLAGS_test_images > 0) << "--test_images=" << FLAGS_test_images << ": must be positive";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  ENFORCE(!error) << folder << ": cannot be made: " << error.message();
+  metaperturb::InsertOptions insert = InsertOptionsFromFlags();
+  if (FLAGS_anneal_iter == 0) {
+    insert.param.set_anneal_iter(static_cast<uint32_t>(int64_t{FLAGS_max_iter} * 2 / 5));
   }
-  caffe::WriteProtoToTextFile(net, FLAGS_output);
+  for (const bool mp : {false, true}) {
+    const string suffix = mp ? "_mp.prototxt" : ".prototxt";
+    const string about = FLAGS_model + (mp ? " with MetaPerturb" : "");
+    metaperturb::SolverOptions options;
+    options.net = folder + "/train_val" + suffix;
+    options.snapshot_prefix = folder + "/" + FLAGS_model + (mp ? "_mp" : "");
+    options.max_iter = FLAGS_max_iter;
+    options.base_lr = static_cast<float>(FLAGS_base_lr);
+    options.test_iter = (FLAGS_test_images + FLAGS_test_batch - 1) / FLAGS_test_batch;
+    options.tests = FLAGS_tests;
+    options.seed = FLAGS_seed;
+    Write(Network(mp, insert), options.net,
+          about + ". Train it with: caffe train --solver=" + folder + "/solver" + suffix);
+    Write(metaperturb::BuildSolver(options), folder + "/solver" + suffix,
+          "Adam, learning rate x0.3 at 40, 70 and 90 % of the run.");
+  }
+  insert.shared = true;
+  insert.param.clear_phi();
+  insert.param.clear_anneal_iter();
+  FLAGS_test_samples = 1;
+  Write(Network(true, insert), folder + "/meta_train_val.prototxt",
+        FLAGS_model + " for `metaperturb train`: one phi, shared by all MetaPerturb layers.");
+}
+
+}  // namespace
+
+int RunGenerate() {
+  ENFORCE(!FLAGS_model.empty()) << "--model is not given: resnet20, vgg9 or mobilenet";
+  ENFORCE(!FLAGS_output.empty()) << "--output is not given";
+  string output = FLAGS_output;
+  if (std::filesystem::path(output).extension() == ".prototxt") {
+    Write(Network(FLAGS_mp, InsertOptionsFromFlags()), output, FLAGS_model);
+  } else {
+    while (output.size() > 1 && output.back() == '/') output.pop_back();
+    WriteFolder(output);
+  }
   return 0;
 }

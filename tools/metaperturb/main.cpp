@@ -10,26 +10,47 @@
 #include "caffe/util/threads.hpp"
 #include "tools/metaperturb/commands.hpp"
 
+namespace {
+
+constexpr char kUsage[] =
+    "metaperturb COMMAND [FLAGS]\n"
+    "  train     meta-learns phi on source tasks\n"
+    "              --solver=FILE [--snapshot=FILE.metastate]\n"
+    "  insert    puts MetaPerturb layers into a network\n"
+    "              --model=IN.prototxt --output=OUT.prototxt [--phi=FILE] [--shared]\n"
+    "              [--spatial_norm_factor=H] [--anneal_iter=N]\n"
+    "  generate  writes the definition of a model, one file or a folder with its solvers\n"
+    "              --model=resnet20|vgg9|mobilenet --output=FILE.prototxt|FOLDER [--mp]\n"
+    "              [--classes=N] [--crop=N] [--batch=N] [--max_iter=N] [--phi=FILE] ...\n"
+    "  plot      draws training loss and test accuracy from logs\n"
+    "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"
+    "  help      prints this; `metaperturb --help` lists every flag";
+
+int RunHelp() {
+  std::cout << kUsage << std::endl;
+  return 0;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  const std::map<std::string, int (*)()> commands = {
-      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate}, {"plot", RunPlot}};
+  const std::map<std::string, int (*)()> commands = {{"train", RunTrain},
+                                                     {"insert", RunInsert},
+                                                     {"generate", RunGenerate},
+                                                     {"plot", RunPlot},
+                                                     {"help", RunHelp}};
   try {
     caffe::ConfigureThreads(argv);
-    gflags::SetUsageMessage(
-        "metaperturb COMMAND\n"
-        "  train     meta-learns phi: --solver=meta_solver.prototxt [--snapshot=FILE.metastate]\n"
-        "  insert    puts MetaPerturb layers into a network: --model=IN.prototxt "
-        "--output=OUT.prototxt\n"
-        "  generate  writes a model definition: --model=resnet20|vgg9|mobilenet --output=FILE\n"
-        "  plot      draws the curves of logs: --log=NAME=FILE,... --output=FILE.svg");
+    gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc == 2) << "one command is expected: train, insert, generate or plot (see --help)";
+    ENFORCE(argc >= 2) << "no command is given: train, insert, generate, plot or help";
     const auto found = commands.find(argv[1]);
     if (found == commands.end()) {
       std::vector<std::string> known;
       for (const auto& entry : commands) known.push_back(entry.first);
       THROW_ERROR << "unknown command '" << argv[1] << "'" << caffe::DidYouMean(argv[1], known);
     }
+    ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
     return found->second();
   } catch (const std::exception& e) {
     std::cerr << "ERROR: " << e.what() << std::endl;

@@ -1,5 +1,6 @@
 #include "tools/metaperturb/model_builder.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "caffe/common.hpp"
@@ -33,7 +34,10 @@ class Builder {
     if (stride > 1) param->add_stride(stride);
     if (group > 1) param->set_group(group);
     param->mutable_weight_filler()->set_type("msra");
-    param->mutable_weight_filler()->set_variance_norm(caffe::FillerParameter_VarianceNorm_FAN_OUT);
+    // Of a depthwise convolution, Caffe's fan out counts all channels; one group has fan in.
+    param->mutable_weight_filler()->set_variance_norm(
+        group > 1 ? caffe::FillerParameter_VarianceNorm_FAN_IN
+                  : caffe::FillerParameter_VarianceNorm_FAN_OUT);
     return name;
   }
 
@@ -88,9 +92,13 @@ class Builder {
         Add("fc", "InnerProduct", {"pool"}, "fc")->mutable_inner_product_param();
     fc->set_num_output(options_.classes);
     fc->mutable_weight_filler()->set_type("xavier");
-    Add("loss", "SoftmaxWithLoss", {"fc", "label"}, "loss");
-    LayerParameter* accuracy = Add("accuracy", "Accuracy", {"fc", "label"}, "accuracy");
-    accuracy->add_include()->set_phase(caffe::TEST);
+    LayerParameter* loss = Add("loss", "SoftmaxWithLoss", {"fc", "label"}, "loss");
+    string scores = "fc";
+    if (options_.test_samples > 1) {
+      loss->add_include()->set_phase(caffe::TRAIN);
+      scores = MeanPrediction();
+    }
+    InTest(Add("accuracy", "Accuracy", {scores, "label"}, "accuracy"));
     return net_;
   }
 
@@ -105,8 +113,30 @@ class Builder {
     return layer;
   }
 
+  static LayerParameter* InTest(LayerParameter* layer) {
+    layer->add_include()->set_phase(caffe::TEST);
+    return layer;
+  }
+
+  // In TEST, every image stands test_samples times in the batch: here the copies' softmax is
+  // averaged.
+  string MeanPrediction() {
+    InTest(Add("prob", "Softmax", {"fc"}, "prob"));
+    LayerParameter* slice = InTest(Add("samples", "Slice", {"prob"}, "sample1"));
+    slice->mutable_slice_param()->set_axis(0);
+    std::vector<string> samples{"sample1"};
+    for (int i = 2; i <= options_.test_samples; ++i) {
+      samples.push_back("sample" + std::to_string(i));
+      slice->add_top(samples.back());
+    }
+    InTest(Add("mean_prob", "Eltwise", samples, "mean_prob"));  // the sum ranks classes alike
+    return "mean_prob";
+  }
+
   void AddData(caffe::Phase phase, const string& source, int batch) {
-    LayerParameter* layer = Add("data", "Data", {}, "data");
+    const bool copies = phase == caffe::TEST && options_.test_samples > 1;
+    const string top = copies ? "image" : "data";
+    LayerParameter* layer = Add("data", "Data", {}, top);
     layer->add_top("label");
     layer->add_include()->set_phase(phase);
     caffe::TransformationParameter* transform = layer->mutable_transform_param();
@@ -118,6 +148,9 @@ class Builder {
     data->set_source(source);
     data->set_batch_size(batch);
     data->set_backend(caffe::DataParameter_DB_LMDB);
+    if (!copies) return;
+    const std::vector<string> images(options_.test_samples, top);
+    InTest(Add("copies", "Concat", images, "data"))->mutable_concat_param()->set_axis(0);
   }
 
   ModelOptions options_;
@@ -182,6 +215,31 @@ NetParameter BuildModel(const string& name, const ModelOptions& options) {
     THROW_ERROR << "unknown model '" << name << "'" << caffe::DidYouMean(name, known);
   }
   return found->second(options);
+}
+
+caffe::SolverParameter BuildSolver(const SolverOptions& options) {
+  caffe::SolverParameter solver;
+  solver.set_net(options.net);
+  solver.add_test_iter(options.test_iter);
+  solver.set_test_interval(std::max(1, options.max_iter / options.tests));
+  solver.set_test_initialization(false);
+  solver.set_type("Adam");
+  solver.set_base_lr(options.base_lr);
+  solver.set_momentum(0.9f);
+  solver.set_momentum2(0.999f);
+  solver.set_weight_decay(5e-4f);
+  solver.set_lr_policy("multistep");
+  solver.set_gamma(0.3f);
+  for (const int percent : {40, 70, 90}) {
+    solver.add_stepvalue(static_cast<int>(int64_t{options.max_iter} * percent / 100));
+  }
+  solver.set_max_iter(options.max_iter);
+  solver.set_display(std::max(1, std::min(100, options.max_iter / 20)));
+  solver.set_average_loss(solver.display());
+  solver.set_snapshot_prefix(options.snapshot_prefix);
+  solver.set_solver_mode(caffe::SolverParameter_SolverMode_CPU);
+  if (options.seed >= 0) solver.set_random_seed(options.seed);
+  return solver;
 }
 
 }  // namespace metaperturb
