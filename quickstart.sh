@@ -1,123 +1,203 @@
 #!/usr/bin/env bash
-# From a bare Debian 12 to a result: installs, builds, converts Fashion-MNIST, meta-learns phi on source tasks
-# (classes 0 to 4), trains target networks (classes 5 to 9, few images) without and with MetaPerturb, and
-# prints a table. Everything is kept in quickstart-run/; a second run redoes nothing.
+# From a bare Debian 12 to a result: installs, builds, converts Fashion-MNIST, meta-learns phi on source
+# tasks, trains target networks on other classes with few images, without and with MetaPerturb, and
+# prints a table. Everything is kept in quickstart-run/; a second run repeats nothing that is done.
+#   QUICKSTART_DIR=FOLDER    in place of quickstart-run
+#   QUICKSTART_BUILD=FOLDER  a build that exists already, instead of building
+#   QUICKSTART_SCALE=ci      a few steps of everything: shows that it works, not how well
 set -euo pipefail
 cd "$(dirname "$0")"
 
-meta_steps=120      # meta-training: steps over all source tasks
-target_steps=400    # target training
-target_images=50    # per class; the test part is the whole test split of the five classes
-networks=(resnet20 vgg9)
-run=quickstart-run
-if [ "${QUICKSTART_SCALE:-}" = ci ]; then  # a short pass through every step
-  meta_steps=2 target_steps=4 networks=(resnet20) run=quickstart-run/ci
+source_classes=0,1,3,5,8      # T-shirt, trouser, dress, sandal, bag
+target_classes=2,4,6,7,9      # pullover, coat, shirt, sneaker, ankle boot
+source_images=200             # per class in each of the four parts that make up the source tasks
+target_images=50              # per class
+test_images=5000              # all of the test split with these classes
+meta_steps=120  meta_batch=32 # four tasks, each a training and a validation batch per step
+steps=500  batch=64  tests=4  # target training
+noise_samples=5               # whose mean prediction counts in the end, with MetaPerturb
+networks=(resnet20)           # more: (resnet20 vgg9 mobilenet)
+seed=1
+if [ "${QUICKSTART_SCALE:-}" = ci ]; then
+  source_images=10 target_images=10 meta_steps=3 meta_batch=8 steps=4 batch=16 tests=1 test_images=500
 fi
+run=${QUICKSTART_DIR:-quickstart-run}
+images=/usr/share/datasets/fashion-mnist
+total=6
+began=$SECONDS
 
-start=$SECONDS
-step() { printf '[%4d s] %s\n' $((SECONDS - start)) "$*"; }
+mkdir -p "$run"
+run=$(cd "$run" && pwd)
+build=$run/build
+if [ -n "${QUICKSTART_BUILD:-}" ]; then build=$(cd "$QUICKSTART_BUILD" && pwd); fi
+export PATH=$build/bin:$PATH
+settings="$source_classes $target_classes $source_images $target_images $meta_steps $meta_batch $seed"
+target_settings="$settings $steps $batch $tests $test_images $noise_samples"
 
-step "1/6 installing what is missing (apt)"
-scripts/install_dependencies.sh
-step "2/6 building (a few minutes the first time)"
-[ -e build/build.ninja ] || cmake --preset release -DMETAPERTURB_TESTS=OFF >/dev/null
-cmake --build build --target caffe metaperturb_main convert_idx
-bin=$PWD/build/bin
-mkdir -p $run
-cd $run
+ticker=
+stop_ticker() {
+  if [ -n "$ticker" ]; then
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+  fi
+  ticker=
+}
+trap stop_ticker EXIT
+trap 'echo; echo "quickstart.sh: stopped; the next run goes on with the step that was not finished" >&2; exit 130' INT TERM
 
-# once NAME COMMAND...: runs COMMAND unless an earlier run finished it; its log is NAME.log.
-once() {
-  local name=$1 began=$SECONDS
-  shift
-  [ -e "$name.done" ] && return
-  if ! "$@" >"$name.log" 2>&1; then
-    tail -n 3 "$name.log" >&2
-    echo "quickstart.sh: '$name' failed; the whole log is $PWD/$name.log" >&2
+# What the log of a running step says about how far it is.
+progress() {
+  tail -n 30 "$1" 2>/dev/null | tr '\r' '\n' |
+    grep -oE '^\[[0-9]+/[0-9]+\]|(Meta-i|I)teration [0-9]+|Processed [0-9]+ of [0-9]+|(Unpacking|Setting up) [^ ]+' |
+    tail -n 1 | tr -d '[]' || true
+}
+
+# tick TITLE LOG: keeps one line of a terminal up to date; elsewhere adds a line every 20 seconds.
+tick() {
+  local since=$SECONDS wait=20
+  if [ -t 1 ]; then wait=1; fi
+  while :; do
+    if [ -t 1 ]; then
+      printf '\r\033[K%s  %d s  %s' "$1" $((SECONDS - since)) "$(progress "$2")"
+    elif [ $((SECONDS - since)) -gt 0 ]; then
+      printf '    %d s  %s\n' $((SECONDS - since)) "$(progress "$2")"
+    fi
+    sleep $wait >/dev/null 2>&1  # must not keep a pipe open when it outlives this script
+  done
+}
+
+# step NUMBER TITLE NAME SETTINGS FUNCTION [ARGUMENTS]: runs FUNCTION, with its output in NAME.log, unless an
+# earlier run finished it with the same settings; NAME.done keeps these and the seconds.
+step() {
+  local title="[$1/$total] $2" log=$run/$3.log stamp=$run/$3.done name=$3 settings=$4 start=$SECONDS status=0
+  shift 4
+  if [ -e "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$settings" ]; then
+    printf '%s: done before\n' "$title"
+    return
+  fi
+  rm -f "$stamp"
+  : >"$log"
+  if [ -t 1 ]; then :; else printf '%s\n' "$title"; fi
+  tick "$title" "$log" &
+  ticker=$!
+  # Not `( ... ) || status=$?`: within a condition `set -e` does not hold.
+  set +e
+  ( set -e; "$@" ) >>"$log" 2>&1
+  status=$?
+  set -e
+  stop_ticker
+  if [ $status -ne 0 ]; then
+    printf '\nquickstart.sh: step "%s" failed; the end of %s:\n' "$name" "$log" >&2
+    grep -E 'ERROR|error:|FAILED' "$log" | tail -n 3 >&2 || true
+    tail -n 5 "$log" >&2
     exit 1
   fi
-  echo $((SECONDS - began)) >"$name.done"
-}
-# watched NAME COMMAND...: the same, with the log's progress lines on the screen.
-watched() {
-  local name=$1
-  [ -e "$name.done" ] && return
-  : >"$name.log"
-  tail -n +1 -F "$name.log" 2>/dev/null | grep --line-buffered -E 'eration [0-9]+.*(loss|accuracy) = |Testing net' |
-    sed -u 's/^[^]]*\] /      /' &
-  local watcher=$!
-  once "$@" || { kill $watcher; exit 1; }
-  sleep 0.3
-  pkill -P $$ tail 2>/dev/null || true
-  wait $watcher 2>/dev/null || true
+  printf '%s\n%d\n' "$settings" $((SECONDS - start)) >"$stamp"
+  if [ -t 1 ]; then printf '\r\033[K'; fi
+  printf '%s: %d s\n' "$title" $((SECONDS - start))
 }
 
-step "3/6 converting Fashion-MNIST"
-images=/usr/share/datasets/fashion-mnist
-convert() {  # NAME PART FLAGS...
-  local name=$1 part=$2
-  shift 2
-  [ -e "convert_$name.done" ] || rm -rf "$name"
-  once "convert_$name" "$bin/convert_idx" --images=$images/$part-images-idx3-ubyte.gz \
-    --labels=$images/$part-labels-idx1-ubyte.gz --output="$name" --pad=4 "$@"
+compile() {
+  [ -e "$build/build.ninja" ] ||
+    cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMETAPERTURB_TESTS=OFF
+  cmake --build "$build"
 }
-for t in 0 1 2; do
-  convert source${t}_train train --classes=0,1,2,3,4 --per_class=200 --skip_per_class=$((t * 400))
-  convert source${t}_val train --classes=0,1,2,3,4 --per_class=200 --skip_per_class=$((t * 400 + 200))
-done
-convert target_train train --classes=5,6,7,8,9 --per_class=$target_images
-convert target_test t10k --classes=5,6,7,8,9
 
-step "4/6 meta-learning phi on 3 source tasks, $meta_steps steps"
-"$bin/metaperturb" generate --model=resnet20 --mp --shared --classes=5 --batch=50 \
-  --train_source=source0_train --test_source=source0_val --output=source_net.prototxt
-optimiser='type: "Adam" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 momentum2: 0.999 weight_decay: 0.0005'
-{
-  echo 'net: "source_net.prototxt"'
-  for t in 0 1 2; do
-    echo "task { name: \"source$t\" train_source: \"source${t}_train\" val_source: \"source${t}_val\" num_output: 5 }"
+# convert LMDB PART FLAGS...: classes of Fashion-MNIST, 36x36 with a black border, for random crops of 32x32.
+convert() {
+  rm -rf "${run:?}/$1"
+  convert_idx --images="$images/$2-images-idx3-ubyte.gz" --labels="$images/$2-labels-idx1-ubyte.gz" \
+    --output="$run/$1" --pad=4 --seed=$seed "${@:3}"
+}
+
+convert_all() {
+  local part
+  for part in 0 1 2 3; do
+    convert source${part}_lmdb train --classes=$source_classes \
+      --per_class=$source_images --skip_per_class=$((part * source_images))
   done
-  echo "theta { $optimiser }"
-  echo "phi { $optimiser }"
-  echo "max_iter: $meta_steps display: 10 snapshot_prefix: \"meta\" random_seed: 1"
-} >meta_solver.prototxt
-watched meta_train "$bin/metaperturb" train --solver=meta_solver.prototxt
-phi=meta_phi_iter_$meta_steps.caffemodel
-
-step "5/6 training targets: 5 classes of $target_images images, $target_steps steps, plain and with MetaPerturb"
-train() {  # NETWORK VARIANT FLAGS...
-  local name=$1_$2
-  "$bin/metaperturb" generate --model="$1" --classes=5 --batch=50 --train_source=target_train \
-    --test_source=target_test --output="$name.prototxt" "${@:3}"
-  cat >"${name}_solver.prototxt" <<EOF
-net: "$name.prototxt"
-type: "Adam" base_lr: 0.001 momentum: 0.9 momentum2: 0.999 weight_decay: 0.0005
-lr_policy: "multistep" gamma: 0.3
-stepvalue: $((target_steps * 4 / 10)) stepvalue: $((target_steps * 7 / 10)) stepvalue: $((target_steps * 9 / 10))
-max_iter: $target_steps display: $((target_steps / 20 + 1)) average_loss: 5
-test_iter: 50 test_interval: $((target_steps / 2)) test_initialization: false
-snapshot_prefix: "$name" random_seed: 1 solver_mode: CPU
-EOF
-  step "    $name"
-  watched "train_$name" "$bin/caffe" train --solver="${name}_solver.prototxt"
+  convert target_train_lmdb train --classes=$target_classes --per_class=$target_images
+  convert target_test_lmdb t10k --classes=$target_classes
 }
-logs=
-for network in "${networks[@]}"; do
-  train "$network" plain
-  train "$network" mp --mp --phi=$phi --anneal_iter=$((target_steps * 4 / 10))
-  logs+="${logs:+,}$network plain:train_${network}_plain.log,$network MetaPerturb:train_${network}_mp.log"
-done
 
-step "6/6 results: test accuracy after the last step, on the test split of the target classes"
-accuracy() { grep -o 'Test net output #[0-9]*: accuracy = [0-9.e-]*' "train_$1.log" | tail -n 1 | sed 's/.*= //'; }
-printf '\n%-10s %16s %22s %20s\n' network 'accuracy plain' 'with MetaPerturb' 'seconds (plain/MP)'
+# Four source tasks: two pairs of parts, each trained on one part and validated on the other, and the reverse.
+write_meta_solver() {
+  local adam='type: "Adam" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 momentum2: 0.999 weight_decay: 0.0005'
+  echo "net: \"$run/source/meta_train_val.prototxt\""
+  local part
+  for part in 0 1 2 3; do
+    echo "task { name: \"source$part\" train_source: \"$run/source${part}_lmdb\"" \
+      "val_source: \"$run/source$((part ^ 1))_lmdb\" num_output: 5 }"
+  done
+  echo "theta { $adam }"
+  echo "phi { $adam }"
+  echo "max_iter: $meta_steps display: 5 average_loss: 5 snapshot_prefix: \"$run/meta\" random_seed: $seed"
+}
+
+meta_learn() {
+  metaperturb generate --model=resnet20 --classes=5 --batch=$meta_batch --output="$run/source"
+  write_meta_solver >"$run/meta_solver.prototxt"
+  metaperturb train --solver="$run/meta_solver.prototxt"
+  [ -e "$run/meta_phi_iter_$meta_steps.caffemodel" ]  # not so when a signal ended it
+}
+
+define_targets() {
+  local network
+  for network in "${networks[@]}"; do
+    metaperturb generate --model="$network" --classes=5 --batch=$batch --max_iter=$steps --tests=$tests --seed=$seed \
+      --train_source="$run/target_train_lmdb" --test_source="$run/target_test_lmdb" --test_images=$test_images \
+      --phi="$run/meta_phi_iter_$meta_steps.caffemodel" --output="$run/$network"
+    metaperturb generate --model="$network" --classes=5 --mp --test_samples=$noise_samples --output="$run/$network/final_mp.prototxt" \
+      --train_source="$run/target_train_lmdb" --test_source="$run/target_test_lmdb"
+  done
+}
+
+train_target() {
+  caffe train --solver="$run/$1/solver$2.prototxt"
+  local weights=$run/$1/$1$2_iter_$steps.caffemodel
+  [ -e "$weights" ]
+  if [ "$2" = _mp ]; then
+    caffe test --model="$run/$1/final_mp.prototxt" --weights="$weights" --iterations=$((test_images / 100))
+  fi
+}
+
+# The test accuracy after the last step, and the seconds of a step.
+accuracy() { grep -oE 'accuracy = [0-9.e-]+' "$run/$1.log" | tail -n 1 | sed 's/.*= //'; }
+seconds() { tail -n 1 "$run/$1.done"; }
+
+echo "MetaPerturb for Caffe, quick start: about 15 minutes on two cores; logs and results in $run"
+if [ "$(id -u)" -ne 0 ] && ! scripts/install_dependencies.sh --check && command -v sudo >/dev/null; then
+  sudo -v  # asks for the password while nothing else is printed
+fi
+step 1 "installing what is missing" install "$(md5sum scripts/install_dependencies.sh)" scripts/install_dependencies.sh
+if [ -z "${QUICKSTART_BUILD:-}" ]; then
+  step 2 "building what is not up to date" build "$(date +%s)" compile
+fi
+step 3 "converting Fashion-MNIST" convert "$settings" convert_all
+step 4 "meta-learning phi on 4 source tasks, $meta_steps steps" meta "$settings" meta_learn
+step 5 "writing the target networks" define "$target_settings ${networks[*]}" define_targets
+curves=
 for network in "${networks[@]}"; do
-  plain=$(accuracy "${network}_plain") mp=$(accuracy "${network}_mp")
-  verdict=$(awk -v a="$plain" -v b="$mp" 'BEGIN { d = 100 * (b - a); printf "%+.1f points", d }')
-  printf '%-10s %15.1f%% %12.1f%% %s %9s / %s\n' "$network" "$(awk "BEGIN{print 100*$plain}")" \
-    "$(awk "BEGIN{print 100*$mp}")" "($verdict)" "$(<"train_${network}_plain.done")" "$(<"train_${network}_mp.done")"
+  step 6 "training $network, plain, $steps steps" "${network}_plain" "$target_settings" train_target "$network" ""
+  step 6 "training $network with MetaPerturb, $steps steps" "${network}_mp" "$target_settings" train_target "$network" _mp
+  curves+="${curves:+,}$network plain:$run/${network}_plain.log,$network MetaPerturb:$run/${network}_mp.log"
 done
-echo "phi was meta-learned in $(<meta_train.done) s; one seed each, so small differences mean nothing."
-"$bin/metaperturb" plot --log="$logs" --output=curves.svg
-echo "Curves: $PWD/curves.svg"
-step "done"
+metaperturb plot --log="$curves" --output="$run/curves.svg"
+
+{
+  printf '\n%-10s  %14s  %16s  %-18s  %s\n' network "accuracy plain" "with MetaPerturb" better "seconds plain / MetaPerturb"
+  for network in "${networks[@]}"; do
+    awk -v n="$network" -v a="$(accuracy "${network}_plain")" -v b="$(accuracy "${network}_mp")" \
+      -v s="$(seconds "${network}_plain") / $(seconds "${network}_mp")" 'BEGIN {
+        d = 100 * (b - a)
+        better = d > 0 ? sprintf("MetaPerturb %+.1f", d) : d < 0 ? sprintf("plain %+.1f", -d) : "equal"
+        printf "%-10s  %13.1f%%  %15.1f%%  %-18s  %s\n", n, 100 * a, 100 * b, better, s }'
+  done
+  echo
+  echo "Accuracy after the last step on the $test_images test images of the five target classes, which have"
+  echo "$target_images training images each. phi was meta-learned in $(seconds meta) s on five other classes."
+  echo "With MetaPerturb, a prediction is the mean over $noise_samples noise samples (one sample in the curves)."
+  echo "One run each: a difference of a point or two can be chance."
+} | tee "$run/table.txt"
+echo "Curves: $run/curves.svg"
+echo "This run took $((SECONDS - began)) s."

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project builds and runs with, on Debian 12, with apt; nothing when it is all there.
 #   scripts/install_dependencies.sh [tests]      `tests` adds what the tests need
+#   scripts/install_dependencies.sh --check      installs nothing; exit code 1 when something is missing
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libdnnl-dev libopenblas-dev libprotobuf-dev protobuf-compiler
@@ -14,6 +15,7 @@ for package in "${packages[@]}"; do
     missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
+[ "${1:-}" = --check ] && exit 1
 
 run=()
 if [ "$(id -u)" -ne 0 ]; then
