@@ -28,6 +28,13 @@ class GradientChecker {
     CheckGradient(layer, bottom, top, check_bottom);
   }
 
+  /// For a layer whose top element i depends on bottom element i alone, and has the same shape.
+  void CheckGradientEltwise(Layer<Dtype>* layer, const vector<Blob<Dtype>*>& bottom,
+                            const vector<Blob<Dtype>*>& top) {
+    CheckGradientExhaustive(layer, bottom, top);
+    for (const Blob<Dtype>* blob : top) ASSERT_EQ(bottom[0]->shape(), blob->shape());
+  }
+
   /// For a layer that is set up already. check_bottom -2: parameters only.
   void CheckGradient(Layer<Dtype>* layer, const vector<Blob<Dtype>*>& bottom,
                      const vector<Blob<Dtype>*>& top, int check_bottom = -1) {

@@ -1,0 +1,83 @@
+#include "caffe/layers/memory_data_layer.hpp"
+
+#include <numeric>
+#include <opencv2/core.hpp>
+
+#include "testing/blob_util.hpp"
+#include "testing/data_util.hpp"
+
+namespace caffe {
+namespace {
+
+using testing::ByteDatum;
+using testing::LayerFromText;
+using testing::LayerRun;
+
+template <typename Dtype>
+class MemoryDataLayerTest : public ::testing::Test {
+ protected:
+  explicit MemoryDataLayerTest()
+      : run_(LayerFromText("name: 'm' type: 'MemoryData' transform_param { scale: 0.5 }"
+                           " memory_data_param { batch_size: 2 channels: 3 height: 1 width: 2 }"),
+             {}, 2),
+        layer_(dynamic_cast<MemoryDataLayer<Dtype>*>(run_.layer.get())) {}
+  vector<Dtype> NextLabels() {
+    run_.Forward();
+    return vector<Dtype>(run_.top[1]->cpu_data(), run_.top[1]->cpu_data() + run_.top[1]->count());
+  }
+  LayerRun<Dtype> run_;
+  MemoryDataLayer<Dtype>* layer_;
+};
+
+typedef ::testing::Types<float, double> Dtypes;
+TYPED_TEST_SUITE(MemoryDataLayerTest, Dtypes);
+
+TYPED_TEST(MemoryDataLayerTest, UsesTheCallersMemory) {
+  typedef vector<TypeParam> Values;
+  Values data(4 * 6), labels = {7, 8, 9, 10};
+  std::iota(data.begin(), data.end(), TypeParam(0));
+  this->layer_->Reset(data.data(), labels.data(), 4);
+  EXPECT_EQ(this->NextLabels(), (Values{7, 8}));
+  EXPECT_EQ(this->run_.top[0]->shape(), (vector<int>{2, 3, 1, 2}));
+  EXPECT_EQ(this->run_.top[0]->cpu_data(), data.data());
+  EXPECT_EQ(this->NextLabels(), (Values{9, 10}));
+  EXPECT_EQ(this->run_.top[0]->cpu_data()[0], 12);
+  EXPECT_EQ(this->NextLabels(), (Values{7, 8}));
+  // New memory is read from its beginning.
+  Values more = {1, 2, 3, 4};
+  this->layer_->Reset(data.data(), more.data(), 4);
+  EXPECT_EQ(this->NextLabels(), (Values{1, 2}));
+  this->layer_->set_batch_size(4);
+  EXPECT_EQ(this->NextLabels(), (Values{1, 2, 3, 4}));
+  this->layer_->set_next_pass(0);
+  EXPECT_EQ(this->NextLabels().size(), 4u);
+}
+
+TYPED_TEST(MemoryDataLayerTest, TransformsAddedImages) {
+  this->layer_->AddDatumVector({ByteDatum(3, 1, 2, 4), ByteDatum(3, 1, 2, 5, 100)});
+  EXPECT_EQ(this->NextLabels(), (vector<TypeParam>{4, 5}));
+  EXPECT_EQ(this->run_.top[0]->cpu_data()[6 + 1], TypeParam(50.5));
+  const cv::Mat image(1, 2, CV_8UC3, cv::Scalar(10, 20, 30));
+  this->layer_->AddMatVector({image, image}, {1, 2});
+  EXPECT_EQ(this->NextLabels(), (vector<TypeParam>{1, 2}));
+  EXPECT_EQ(this->run_.top[0]->cpu_data()[2], 10);
+}
+
+TYPED_TEST(MemoryDataLayerTest, Errors) {
+  EXPECT_ERROR(this->run_.Forward(), "has no data");
+  vector<TypeParam> data(18), labels(3);
+  EXPECT_ERROR(this->layer_->Reset(data.data(), labels.data(), 3), "3 images are no multiple");
+  EXPECT_ERROR(this->layer_->AddDatumVector({ByteDatum(3, 1, 2, 0)}), "1 images are no multiple");
+  EXPECT_ERROR(this->layer_->AddDatumVector({ByteDatum(1, 1, 2, 0), ByteDatum(3, 1, 2, 0)}),
+               "an image of 1x1x2");
+  EXPECT_ERROR(this->layer_->AddMatVector({}, {1}), "0 images with 1 labels");
+  this->layer_->Reset(data.data(), labels.data(), 2);
+  EXPECT_ERROR(this->layer_->set_batch_size(4), "2 images are no multiple of batch_size 4");
+  EXPECT_ERROR(LayerRun<TypeParam>(LayerFromText("type: 'MemoryData' memory_data_param {"
+                                                 " batch_size: 2 channels: 3 height: 4 }"),
+                                   {}, 2),
+               "2, 3, 4, 0");
+}
+
+}  // namespace
+}  // namespace caffe
