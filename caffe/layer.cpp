@@ -36,7 +36,9 @@ Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blo
   Dtype loss = 0;
   for (size_t i = 0; i < top.size(); ++i) {
     if (this->loss(i) == 0) continue;
-    // The tops' diffs hold the loss weights: they are where backpropagation starts.
+    // The tops' diffs hold the loss weights: they are where backpropagation starts. Set in every
+    // pass, as a top may have grown, and whoever works on it in place writes there.
+    caffe_set(top[i]->count(), this->loss(i), top[i]->overwrite_cpu_diff(1));
     loss += caffe_cpu_dot(top[i]->count(), top[i]->cpu_data(), top[i]->cpu_diff());
   }
   return loss;

@@ -51,8 +51,9 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     ENFORCE(room >= 0) << "kernel of " << axis << " " << kernel << " exceeds the padded input of "
                        << axis << " " << in + 2 * pad;
     int out = (room + (ceil ? stride - 1 : 0)) / stride + 1;
-    // The last window must start inside the image or its left padding.
-    if (pad > 0 && (out - 1) * stride >= in + pad) --out;
+    // The last window must start inside the image or its left padding. Without padding this matters
+    // where the stride exceeds the kernel: Caffe would give a window without pixels.
+    if ((out - 1) * stride >= in + pad) --out;
     return out;
   };
   pooled_height_ = extent("height", height_, kernel_h_, pad_h_, stride_h_);

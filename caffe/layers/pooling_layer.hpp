@@ -14,8 +14,8 @@ namespace caffe {
 ///     AVE: y = sum over the window's pixels / (window area, padding counted, but nothing beyond
 ///     it).
 /// pooling_param: pool = MAX; kernel_size (or kernel_h, kernel_w) or global_pooling; stride = 1;
-/// pad = 0; round_mode = CEIL. Output extent: round((in + 2 pad - kernel) / stride) + 1, and with
-/// padding no window starts beyond the image. A second top of MAX gives the maximum's index in the
+/// pad = 0; round_mode = CEIL. Output extent: round((in + 2 pad - kernel) / stride) + 1, less a
+/// last window that starts beyond the image. A second top of MAX gives the maximum's index in the
 /// plane.
 template <typename Dtype>
 class PoolingLayer : public Layer<Dtype> {

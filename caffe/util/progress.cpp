@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <sstream>
@@ -53,8 +54,8 @@ std::string Progress::Line(int done) const {
   out << 100LL * done / total_ << "% | ";
   if (images_ > 0) {
     const double rate = per_second * images_;
-    out.precision(rate < 1000 ? 3 : 10);
-    out << (rate < 1000 ? rate : static_cast<long>(rate)) << " images/s | ";
+    out.precision(rate < 999.5 ? 3 : 10);  // 999.7 in three digits would be 1e+03
+    out << (rate < 999.5 ? rate : std::floor(rate + 0.5)) << " images/s | ";
   }
   out << FormatDuration((total_ - done) / per_second) << " left";
   return out.str();

@@ -39,6 +39,7 @@ SignalHandler::SignalHandler(SolverAction::Enum SIGINT_action, SolverAction::Enu
     : sigint_action_(SIGINT_action), sighup_action_(SIGHUP_action) {
   CHECK(!g_installed) << "there is a SignalHandler already";
   g_installed = true;
+  g_interrupted = g_terminated = g_hung_up = 0;
   Install(&NoteSignal);
 }
 

@@ -6,7 +6,7 @@
 namespace caffe {
 
 /// While it lives, SIGINT and SIGHUP become the solver actions given here and SIGTERM becomes STOP.
-/// A second SIGINT or SIGTERM, before the first has been acted upon, ends the process at once.
+/// The same signal again, before the first has been acted upon, changes nothing.
 /// There may be one at a time.
 class SignalHandler {
  public:
