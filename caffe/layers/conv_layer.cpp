@@ -14,7 +14,7 @@ template <class Repeated>
 void ReadPair(const char* name, const Repeated& both, bool has_h, int h, bool has_w, int w,
               int missing, int* out_h, int* out_w) {
   if (has_h || has_w) {
-    ENFORCE(both.size() == 0) << name << " is given together with " << name << "_h or _w";
+    ENFORCE(both.size() == 0) << name << " is given together with its _h or _w field";
     *out_h = has_h ? h : missing;
     *out_w = has_w ? w : missing;
     return;
@@ -133,10 +133,11 @@ void ConvolutionLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   for (size_t i = 0; i < top.size(); ++i) {
     if constexpr (std::is_same<Dtype, float>::value) {
       const float* top_diff = top[i]->cpu_diff(dnnl_->dst_block());
+      const bool weights = this->param_propagate_down(0);
       const bool bias = geometry_.bias && this->param_propagate_down(1);
-      if (this->param_propagate_down(0) || bias) {
+      if (weights || bias) {
         dnnl_->BackwardWeights(bottom[i]->cpu_data(dnnl_->src_block()), top_diff,
-                               this->blobs_[0]->mutable_cpu_diff(),
+                               weights ? this->blobs_[0]->mutable_cpu_diff() : nullptr,
                                bias ? this->blobs_[1]->mutable_cpu_diff() : nullptr);
       }
       if (propagate_down[i]) {

@@ -28,19 +28,19 @@ void Bind(Arguments* arguments, int name, const float* data) {
   arguments->at(name).set_data_handle(const_cast<float*>(data));
 }
 
-// A copy of the weights in the layout that a primitive asks for; none where that is the plain one.
-class WeightsCopy {
+// A copy of an array in the layout that a primitive asks for; none where the array has it.
+class LayoutCopy {
  public:
-  WeightsCopy(const memory::desc& plain, const memory::desc& wanted)
-      : source_(Unbound(plain)), same_(plain == wanted) {
+  LayoutCopy(const memory::desc& given, const memory::desc& wanted)
+      : source_(Unbound(given)), same_(given == wanted) {
     if (same_) return;
     copy_ = memory(wanted, DnnlEngine());
     reorder_ = dnnl::reorder(source_, copy_);
   }
   // The data in the wanted layout.
-  const float* Of(const float* plain) {
-    if (same_) return plain;
-    source_.set_data_handle(const_cast<float*>(plain));
+  const float* Of(const float* data) {
+    if (same_) return data;
+    source_.set_data_handle(const_cast<float*>(data));
     reorder_.execute(DnnlStream(), source_, copy_);
     return static_cast<const float*>(copy_.get_data_handle());
   }
@@ -55,8 +55,13 @@ class WeightsCopy {
 struct Pass {
   dnnl::primitive primitive;
   Arguments arguments;
-  std::unique_ptr<WeightsCopy> weights;
+  std::unique_ptr<LayoutCopy> weights;
 };
+
+template <class Desc>
+bool IsFast(const Desc& desc) {
+  return desc && std::strncmp(desc.impl_info_str(), "jit", 3) == 0;
+}
 
 }  // namespace
 
@@ -69,6 +74,7 @@ struct DnnlConvolution::Impl {
   Dims strides, dilations, pad;
   dnnl::convolution_forward::primitive_desc forward_desc;
   Pass forward, backward_data, backward_weights;
+  std::unique_ptr<LayoutCopy> weights_src, weights_dst;  // what backward_weights reads
   // Gradients of one backward pass, before they are added to the caller's.
   memory weights_diff, bias_diff, weights_target;
   dnnl::reorder add_weights;
@@ -83,10 +89,6 @@ struct DnnlConvolution::Impl {
         dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src, weights_any,
         bias, dst, strides, dilations, pad, pad);
     return dnnl::convolution_forward::primitive_desc(desc, DnnlEngine(), true);
-  }
-
-  static bool IsFast(const dnnl::convolution_forward::primitive_desc& desc) {
-    return desc && std::strncmp(desc.impl_info_str(), "jit", 3) == 0;
   }
 
   void MakeForward();
@@ -117,7 +119,7 @@ void DnnlConvolution::Impl::MakeForward() {
     if (plain) forward_desc = plain;
   }
   forward.primitive = dnnl::convolution_forward(forward_desc);
-  forward.weights.reset(new WeightsCopy(weights_plain, forward_desc.weights_desc()));
+  forward.weights.reset(new LayoutCopy(weights_plain, forward_desc.weights_desc()));
   forward.arguments = {{DNNL_ARG_SRC, Unbound(src)},
                        {DNNL_ARG_WEIGHTS, Unbound(forward_desc.weights_desc())},
                        {DNNL_ARG_DST, Unbound(dst)}};
@@ -129,21 +131,34 @@ void DnnlConvolution::Impl::MakeBackwardData() {
                                                    weights_any, dst, strides, dilations, pad, pad);
   const dnnl::convolution_backward_data::primitive_desc pd(desc, DnnlEngine(), forward_desc);
   backward_data.primitive = dnnl::convolution_backward_data(pd);
-  backward_data.weights.reset(new WeightsCopy(weights_plain, pd.weights_desc()));
+  backward_data.weights.reset(new LayoutCopy(weights_plain, pd.weights_desc()));
   backward_data.arguments = {{DNNL_ARG_DIFF_DST, Unbound(dst)},
                              {DNNL_ARG_WEIGHTS, Unbound(pd.weights_desc())},
                              {DNNL_ARG_DIFF_SRC, Unbound(src)}};
 }
 
 void DnnlConvolution::Impl::MakeBackwardWeights() {
-  const dnnl::convolution_backward_weights::desc desc(dnnl::algorithm::convolution_direct, src,
-                                                      weights_any, bias, dst, strides, dilations,
-                                                      pad, pad);
-  const dnnl::convolution_backward_weights::primitive_desc pd(desc, DnnlEngine(), forward_desc);
+  const auto make = [this](const memory::desc& x, const memory::desc& dy) {
+    const dnnl::convolution_backward_weights::desc desc(dnnl::algorithm::convolution_direct, x,
+                                                        weights_any, bias, dy, strides, dilations,
+                                                        pad, pad);
+    return dnnl::convolution_backward_weights::primitive_desc(desc, DnnlEngine(), forward_desc);
+  };
+  memory::desc from = src, to = dst;
+  auto pd = make(from, to);
+  if (!IsFast(pd)) {
+    // Images smaller than the kernel have no vectorised implementation on AVX2. A matrix product of
+    // plain copies is a hundred times faster than the reference that is left.
+    from = memory::desc(src.dims(), memory::data_type::f32, Tag::nchw);
+    to = memory::desc(dst.dims(), memory::data_type::f32, Tag::nchw);
+    pd = make(from, to);
+  }
+  weights_src.reset(new LayoutCopy(src, from));
+  weights_dst.reset(new LayoutCopy(dst, to));
   backward_weights.primitive = dnnl::convolution_backward_weights(pd);
   weights_diff = memory(pd.diff_weights_desc(), DnnlEngine());
-  backward_weights.arguments = {{DNNL_ARG_SRC, Unbound(src)},
-                                {DNNL_ARG_DIFF_DST, Unbound(dst)},
+  backward_weights.arguments = {{DNNL_ARG_SRC, Unbound(from)},
+                                {DNNL_ARG_DIFF_DST, Unbound(to)},
                                 {DNNL_ARG_DIFF_WEIGHTS, weights_diff}};
   if (g.bias) {
     bias_diff = memory(bias, DnnlEngine());
@@ -191,11 +206,13 @@ void DnnlConvolution::BackwardWeights(const float* src, const float* dst_diff, f
                                       float* bias_diff) {
   Pass& pass = impl_->backward_weights;
   if (!pass.primitive) impl_->MakeBackwardWeights();
-  Bind(&pass.arguments, DNNL_ARG_SRC, src);
-  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, dst_diff);
+  Bind(&pass.arguments, DNNL_ARG_SRC, impl_->weights_src->Of(src));
+  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, impl_->weights_dst->Of(dst_diff));
   pass.primitive.execute(DnnlStream(), pass.arguments);
-  impl_->weights_target.set_data_handle(weights_diff);
-  impl_->add_weights.execute(DnnlStream(), impl_->weights_diff, impl_->weights_target);
+  if (weights_diff) {
+    impl_->weights_target.set_data_handle(weights_diff);
+    impl_->add_weights.execute(DnnlStream(), impl_->weights_diff, impl_->weights_target);
+  }
   if (bias_diff) {
     const float* computed = static_cast<const float*>(impl_->bias_diff.get_data_handle());
     for (int i = 0; i < impl_->g.out_channels; ++i) bias_diff[i] += computed[i];

@@ -32,7 +32,7 @@ class DnnlConvolution {
   void Forward(const float* src, const float* weights, const float* bias, float* dst);
   /// Overwrites src_diff.
   void BackwardData(const float* dst_diff, const float* weights, float* src_diff);
-  /// Adds to weights_diff, and to bias_diff unless it is null.
+  /// Adds to weights_diff and to bias_diff, where they are not null.
   void BackwardWeights(const float* src, const float* dst_diff, float* weights_diff,
                        float* bias_diff);
 

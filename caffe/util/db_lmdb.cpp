@@ -54,6 +54,8 @@ std::shared_ptr<MDB_env> SharedReader(const string& source) {
   if (!env) {
     ENFORCE(std::filesystem::exists(source + "/data.mdb"))
         << source << ": is no LMDB: there is no file data.mdb";
+    ENFORCE(std::filesystem::file_size(source + "/data.mdb", ignored) > 0)
+        << source << ": data.mdb is empty";
     env = NewEnvironment(source, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS);
     mdb_env_set_assert(env.get(), ThrowFailedAssertion);
     CheckLength(source, env.get());
@@ -186,7 +188,9 @@ void LMDB::Open(const string& source, Mode mode) {
     std::filesystem::create_directories(source, error);
     ENFORCE(!error) << source << ": cannot be created: " << error.message();
   }
-  env_ = NewEnvironment(source, 0);
+  // LMDB maps its lock file, and touching a map on a full disk would end the process with SIGBUS.
+  // Nobody else knows a new database yet.
+  env_ = NewEnvironment(source, mode == NEW ? MDB_NOLOCK : 0);
 }
 
 void LMDB::Close() {
