@@ -13,11 +13,11 @@
 
 namespace caffe {
 
-/// A node of a network: computes its top blobs from its bottom blobs (Forward), and from the gradients of
-/// the tops those of the bottoms and of its own parameters (Backward). A new layer type implements
-/// LayerSetUp (once), Reshape (whenever a bottom's shape may have changed), Forward_cpu and Backward_cpu,
-/// and says with the Num...Blobs functions what may be connected to it. Bottom gradients are
-/// overwritten, parameter gradients added to.
+/// A node of a network: computes its top blobs from its bottom blobs (Forward), and from the
+/// gradients of the tops those of the bottoms and of its own parameters (Backward). A new layer
+/// type implements LayerSetUp (once), Reshape (whenever a bottom's shape may have changed),
+/// Forward_cpu and Backward_cpu, and says with the Num...Blobs functions what may be connected to
+/// it. Bottom gradients are overwritten, parameter gradients added to.
 template <typename Dtype>
 class Layer {
  public:
@@ -33,7 +33,8 @@ class Layer {
   /// Reshapes, computes the tops, and returns this layer's share of the loss,
   /// sum over tops of loss_weight * sum of the top's values.
   Dtype Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
-  /// Computes the gradient of each bottom i with propagate_down[i], and adds to the parameters' diff.
+  /// Computes the gradient of each bottom i with propagate_down[i], and adds to the parameters'
+  /// diff.
   void Backward(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                 const vector<Blob<Dtype>*>& bottom);
 
@@ -78,9 +79,24 @@ class Layer {
     param_propagate_down_[param_id] = value;
   }
 
-  // Beyond Caffe's API: what makes random layers and data layers resumable. Forward calls are numbered
-  // from 0; whatever a layer draws or reads in a pass depends on that number, its name, its phase and
-  // the seed that was in force when it was created, and on nothing else.
+  // Beyond Caffe's API: fusion. `next` follows directly and works in place on this layer's only
+  // top.
+  /// Asks this layer to compute `next` too from now on, forward and backward, gradients of its
+  /// parameters included; true when it will. `next` is then not run any more.
+  virtual bool Absorb(Layer*) { return false; }
+
+  // Beyond Caffe's API: memory. A layer that says what its Backward does not need lets Net use the
+  // memory of activations and gradients for others; the defaults are always right.
+  virtual bool BackwardReadsBottom(int) const { return true; }
+  virtual bool BackwardReadsTop() const { return true; }
+  /// Whether the top's diff is the same after Backward, so that others may share it.
+  virtual bool BackwardKeepsTopDiff() const { return false; }
+  /// Per bottom: whether Backward may let its diff share memory, with the top's or each other's.
+  virtual void AllowSharedDiffs(const vector<bool>&) {}
+
+  // Beyond Caffe's API: what makes random layers and data layers resumable. Forward calls are
+  // numbered from 0; whatever a layer draws or reads in a pass depends on that number, its name,
+  // its phase and the seed that was in force when it was created, and on nothing else.
   /// Makes the next Forward the one with that number.
   void set_next_pass(uint64_t pass) { next_pass_ = pass; }
   uint64_t next_pass() const { return next_pass_; }
@@ -108,8 +124,7 @@ class Layer {
     Backward_cpu(top, propagate_down, bottom);
   }
 
-  virtual void CheckBlobCounts(const vector<Blob<Dtype>*>& bottom,
-                               const vector<Blob<Dtype>*>& top);
+  virtual void CheckBlobCounts(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   void SetLossWeights(const vector<Blob<Dtype>*>& top);
 
  private:

@@ -39,7 +39,9 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   Dtype loss = 0;
   for (int i = start; i <= end; ++i) {
     for (Callback* callback : before_forward_) callback->run(i);
-    loss += InLayer(i, [&] { return layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]); });
+    if (computed_by_[i] == i) {
+      loss += InLayer(i, [&] { return layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]); });
+    }
     if (debug_info_) LogDebug("Forward", i, false);
     for (Callback* callback : after_forward_) callback->run(i);
   }
@@ -68,9 +70,11 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
   for (int i = start; i >= end; --i) {
     for (Callback* callback : before_backward_) callback->run(i);
     if (layer_need_backward_[i]) {
-      InLayer(i, [&] {
-        layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
-      });
+      if (computed_by_[i] == i) {
+        InLayer(i, [&] {
+          layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
+        });
+      }
       if (debug_info_) LogDebug("Backward", i, true);
     }
     for (Callback* callback : after_backward_) callback->run(i);
@@ -134,9 +138,8 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     if (found == layer_names_index_.end()) continue;
     auto& target = layers_[found->second]->blobs();
     auto& source = other->layers_[i]->blobs();
-    ENFORCE(target.size() == source.size())
-        << "layer '" << name << "': " << source.size() << " parameter blobs to share with "
-        << target.size();
+    ENFORCE(target.size() == source.size()) << "layer '" << name << "': " << source.size()
+                                            << " parameter blobs to share with " << target.size();
     for (size_t j = 0; j < target.size(); ++j) {
       ENFORCE(target[j]->shape() == source[j]->shape())
           << "layer '" << name << "': parameter " << j << " of shape " << source[j]->shape_string()
@@ -163,8 +166,9 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
     filled.insert(source.name());
     auto& target = layers_[found->second]->blobs();
     ENFORCE(static_cast<int>(target.size()) == source.blobs_size())
-        << "layer '" << source.name() << "' (" << layers_[found->second]->type() << "): "
-        << source.blobs_size() << " stored parameter blobs where the net has " << target.size();
+        << "layer '" << source.name() << "' (" << layers_[found->second]->type()
+        << "): " << source.blobs_size() << " stored parameter blobs where the net has "
+        << target.size();
     for (int j = 0; j < source.blobs_size(); ++j) {
       try {
         target[j]->FromProto(source.blobs(j), false);
@@ -176,8 +180,9 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
     }
   }
   ENFORCE(matched > 0 || with_blobs == 0)
-      << "none of the " << with_blobs << " stored layers with parameters has the name of one in net '"
-      << name_ << "' (stored: '" << unused.front() << "', ...)";
+      << "none of the " << with_blobs
+      << " stored layers with parameters has the name of one in net '" << name_ << "' (stored: '"
+      << unused.front() << "', ...)";
   for (const string& name : unused) {
     LOG(WARNING) << "Stored layer '" << name << "' is not in the net"
                  << DidYouMean(name, layer_names_) << "; its parameters are not used";

@@ -14,9 +14,9 @@
 
 namespace caffe {
 
-/// A directed acyclic graph of layers, built from a NetParameter: connects layers by blob names, inserts a
-/// Split where a blob is read more than once, shares parameters that have the same name, and runs the
-/// layers forward in their order and backward in reverse, where a gradient is needed.
+/// A directed acyclic graph of layers, built from a NetParameter: connects layers by blob names,
+/// inserts a Split where a blob is read more than once, shares parameters that have the same name,
+/// and runs the layers forward in their order and backward in reverse, where a gradient is needed.
 template <typename Dtype>
 class Net {
  public:
@@ -104,14 +104,22 @@ class Net {
   bool has_blob(const string& blob_name) const { return blob_names_index_.count(blob_name) > 0; }
   /// Null, with a warning, when there is none.
   const shared_ptr<Blob<Dtype>> blob_by_name(const string& blob_name) const;
-  bool has_layer(const string& layer_name) const { return layer_names_index_.count(layer_name) > 0; }
+  bool has_layer(const string& layer_name) const {
+    return layer_names_index_.count(layer_name) > 0;
+  }
   const shared_ptr<Layer<Dtype>> layer_by_name(const string& layer_name) const;
   void set_debug_info(bool value) { debug_info_ = value; }
 
-  // Beyond Caffe's API: forward passes made so far, which fixes the random numbers and the data of the
-  // next one (layer.hpp).
+  // Beyond Caffe's API: forward passes made so far, which fixes the random numbers and the data of
+  // the next one (layer.hpp).
   void set_next_pass(uint64_t pass);
   uint64_t next_pass() const { return next_pass_; }
+  /// Gives intermediate results that are not needed at the same time the same memory: gradients of
+  /// activations, and activations that the backward pass does not read. Blobs that no layer makes,
+  /// net outputs and losses keep theirs. After this, an intermediate blob holds its values only
+  /// until the layers that use it have run.
+  /// `backward` false: Backward will not be called, and no activation needs to wait for it.
+  void ReuseMemory(bool backward = true);
   /// Bytes allocated for blobs and parameters up to now.
   size_t memory_allocated() const;
 
@@ -150,6 +158,17 @@ class Net {
                     BlobIndex* blob_index);
   void AppendParam(int layer_id, int param_id);
   void PruneBackward(bool force_backward);
+  void FuseLayers();
+  void ShareDiffs();
+  // net_memory.cpp
+  struct Interval;
+  typedef void (Blob<Dtype>::*UseMemory)(const shared_ptr<SyncedMemory>&);
+  void AssignMemory(vector<Interval> intervals, UseMemory use);
+  template <class Memory>
+  vector<Interval> Merge(const vector<int>& begin, const vector<int>& end, const vector<bool>& keep,
+                         const Memory& memory_of) const;
+  vector<Interval> DataIntervals(bool backward) const;
+  vector<Interval> DiffIntervals() const;
   void LogTable() const;
   /// Runs `work`; an Error from it gets the layer's name and type in front.
   template <class Work>
@@ -162,6 +181,7 @@ class Net {
   vector<string> layer_names_;
   map<string, int> layer_names_index_;
   vector<bool> layer_need_backward_;
+  vector<int> computed_by_;  // per layer: itself, or an earlier layer that absorbed it
   vector<shared_ptr<Blob<Dtype>>> blobs_;
   vector<string> blob_names_;
   map<string, int> blob_names_index_;

@@ -40,10 +40,9 @@ void Net<Dtype>::FilterNet(const NetParameter& param, NetParameter* param_filter
     const auto holds = [&](const NetStateRule& rule) {
       return StateMeetsRule(state, rule, layer.name());
     };
-    const bool included =
-        layer.include_size() > 0
-            ? std::any_of(layer.include().begin(), layer.include().end(), holds)
-            : std::none_of(layer.exclude().begin(), layer.exclude().end(), holds);
+    const bool included = layer.include_size() > 0
+                              ? std::any_of(layer.include().begin(), layer.include().end(), holds)
+                              : std::none_of(layer.exclude().begin(), layer.exclude().end(), holds);
     if (included) *result.add_layer() = layer;
   }
   *param_filtered = result;
@@ -64,6 +63,8 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     AppendLayer(param, i, &available, &blob_names_index_);
   }
   PruneBackward(param.force_backward());
+  FuseLayers();
+  ShareDiffs();
   for (const string& blob : available) {
     net_output_blobs_.push_back(blobs_[blob_names_index_[blob]].get());
     net_output_blob_indices_.push_back(blob_names_index_[blob]);
@@ -128,8 +129,8 @@ void Net<Dtype>::AppendLayer(const NetParameter& param, int layer_id, set<string
 
   const int num_params = static_cast<int>(layer->blobs().size());
   const int num_specs = layer->layer_param().param_size();
-  ENFORCE(num_specs <= num_params)
-      << where << "has " << num_specs << " param entries for " << num_params << " parameter blob(s)";
+  ENFORCE(num_specs <= num_params) << where << "has " << num_specs << " param entries for "
+                                   << num_params << " parameter blob(s)";
   for (int j = 0; j < num_params; ++j) {
     const bool learns = j >= num_specs || layer->layer_param().param(j).lr_mult() != 0;
     need_backward |= learns;
@@ -191,8 +192,8 @@ void Net<Dtype>::AppendParam(int layer_id, int param_id) {
   param_layer_indices_.emplace_back(layer_id, param_id);
   param_display_names_.push_back(spec.name().empty() ? std::to_string(param_id) : spec.name());
 
-  const auto owner = spec.name().empty() ? param_names_index_.end()
-                                         : param_names_index_.find(spec.name());
+  const auto owner =
+      spec.name().empty() ? param_names_index_.end() : param_names_index_.find(spec.name());
   if (owner == param_names_index_.end()) {
     if (!spec.name().empty()) param_names_index_[spec.name()] = net_param_id;
     param_owners_.push_back(-1);
@@ -210,8 +211,8 @@ void Net<Dtype>::AppendParam(int layer_id, int param_id) {
   const int owner_layer = param_layer_indices_[owner_id].first;
   const Blob<Dtype>& owner_blob = *params_[owner_id];
   const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
-  const bool fits = permissive ? blob->count() == owner_blob.count()
-                               : blob->shape() == owner_blob.shape();
+  const bool fits =
+      permissive ? blob->count() == owner_blob.count() : blob->shape() == owner_blob.shape();
   ENFORCE(fits) << "parameter '" << spec.name() << "' has shape " << blob->shape_string()
                 << " here and " << owner_blob.shape_string() << " in layer '"
                 << layer_names_[owner_layer] << "', which it is shared with";
@@ -232,8 +233,8 @@ void Net<Dtype>::AppendParam(int layer_id, int param_id) {
         &params_weight_decay_);
 }
 
-// Walks from the losses back: a layer takes part in the backward pass when a loss depends on it and a
-// gradient is wanted at or before it.
+// Walks from the losses back: a layer takes part in the backward pass when a loss depends on it and
+// a gradient is wanted at or before it.
 template <typename Dtype>
 void Net<Dtype>::PruneBackward(bool force_backward) {
   set<int> under_loss, skipped;
@@ -273,10 +274,57 @@ void Net<Dtype>::PruneBackward(bool force_backward) {
   }
 }
 
+// A layer may take over the layers after it that work in place on its only top. A layer whose top
+// has a loss weight is left alone: its loss is taken when it has run.
+template <typename Dtype>
+void Net<Dtype>::FuseLayers() {
+  const int count = static_cast<int>(layers_.size());
+  for (int i = 0; i < count; ++i) computed_by_.push_back(i);
+  for (int leader = 0; leader < count; ++leader) {
+    if (computed_by_[leader] != leader || top_id_vecs_[leader].size() != 1) continue;
+    const vector<int>& top = top_id_vecs_[leader];
+    for (int next = leader + 1; next < count; ++next) {
+      if (bottom_id_vecs_[next] != top || top_id_vecs_[next] != top) break;
+      if (blob_loss_weights_[top[0]] != 0) break;
+      if (!layers_[leader]->Absorb(layers_[next].get())) break;
+      computed_by_[next] = leader;
+      if (layer_need_backward_[next]) layer_need_backward_[leader] = true;
+      VLOG(1) << "Layer " << layer_names_[leader] << " computes " << layer_names_[next] << ", too";
+    }
+  }
+}
+
+// A bottom's diff may be shared where nothing writes to it between the layer that computes it and
+// the one that made the blob, and that one only reads it.
+template <typename Dtype>
+void Net<Dtype>::ShareDiffs() {
+  vector<bool> read_only(blobs_.size(), false);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (computed_by_[i] != static_cast<int>(i)) continue;
+    for (int id : top_id_vecs_[i]) {
+      const auto& bottoms = bottom_id_vecs_[i];
+      const bool in_place = std::find(bottoms.begin(), bottoms.end(), id) != bottoms.end();
+      read_only[id] = !in_place && layers_[i]->BackwardKeepsTopDiff();
+    }
+  }
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    vector<bool> allowed;
+    for (size_t j = 0; j < bottom_id_vecs_[i].size(); ++j) {
+      allowed.push_back(read_only[bottom_id_vecs_[i][j]] && bottom_need_backward_[i][j]);
+    }
+    // A top that is a loss has its weight as diff.
+    for (int id : top_id_vecs_[i]) {
+      if (blob_loss_weights_[id] != 0) allowed.assign(allowed.size(), false);
+    }
+    layers_[i]->AllowSharedDiffs(allowed);
+  }
+}
+
 template <typename Dtype>
 void Net<Dtype>::LogTable() const {
   size_t width = 5, values = 0;
-  for (const string& name : layer_names_) width = std::max(width, std::min<size_t>(name.size(), 28));
+  for (const string& name : layer_names_)
+    width = std::max(width, std::min<size_t>(name.size(), 28));
   for (const Blob<Dtype>* param : learnable_params_) values += param->count();
   LOG(INFO) << "Net " << name_ << " (" << Phase_Name(phase_) << "): " << layers_.size()
             << " layers, " << values << " parameters";

@@ -14,9 +14,9 @@ struct ImageShape {
   int channels = 0, height = 0, width = 0, groups = 0;
 };
 
-/// Where an image's noise comes from: `epsilon` in channel blocks; else, with `sample`, standard normal
-/// numbers of Philox (caffe/util/philox.hpp): number p % 4 of counter (p / 4, image * channels + channel,
-/// pass), with p the pixel's index; else zero.
+/// Where an image's noise comes from: `epsilon` in channel blocks; else, with `sample`, standard
+/// normal numbers of Philox (caffe/util/philox.hpp): number p % 4 of counter (p / 4, image *
+/// channels + channel, pass), with p the pixel's index; else zero.
 struct NoiseSource {
   const float* epsilon = nullptr;
   bool sample = false;
@@ -25,29 +25,40 @@ struct NoiseSource {
   int image = 0;
 };
 
-/// MetaPerturb on one image in channel blocks, in float, in the vector instructions of one processor
-/// generation. metaperturb_layer.hpp has the formula and the names. Per-channel arrays have
-/// groups * block entries; `scratch` is scratch_size() floats, zero at first, of one thread and shape.
-/// The four stencils of the scale need only sums, so no tensor of theirs is ever stored; z is, because
-/// the backward pass gets both the noise's value and its derivative from it: softplus'(u) = 1 - e^-z.
+/// How y follows from x and z: y = r(min(x (1 + a (s z - 1)), clip)), where r(t) = max(t, 0) +
+/// slope min(t, 0) is a ReLU that comes after the layer; slope 1: none. s has one value per lane.
+template <typename Dtype>
+struct Output {
+  const Dtype* s;
+  Dtype a, clip, slope;
+};
+
+/// MetaPerturb on one image in channel blocks, in float, in the vector instructions of one
+/// processor generation. metaperturb_layer.hpp has the formula and the names. Per-channel arrays
+/// have groups * block entries; `scratch` is scratch_size() floats, zero at first, of one thread
+/// and shape. Signs are one bit per ReLU and element, `bits_size` bytes per block of channels: four
+/// blocks per pixel for kappa's stencils, one for the ReLU inside mu.
 struct Kernels {
   int block;
   const char* name;
+  size_t bits_size;
   size_t (*scratch_size)(const ImageShape& shape);
-  /// z, and unless f is null the statistics f[k][c] = mean_hw ReLU(kappa_k * x[c]).
-  void (*forward)(const ImageShape& shape, const float* phi, const float* x,
-                  const NoiseSource& noise, float* z, float* f, float* scratch);
-  /// y = min(x (1 + a (s z - 1)), clip)
-  void (*apply)(const ImageShape& shape, const float* x, const float* z, const float* s, float a,
-                float clip, float* y);
+  /// f[k][c] = mean_hw ReLU(kappa_k * x[c]), and kappa's signs.
+  void (*statistics)(const ImageShape& shape, const float* phi, const float* x, float* f,
+                     void* kappa_signs, float* scratch);
+  /// z, y, and unless null the signs inside mu.
+  void (*perturb)(const ImageShape& shape, const float* phi, const float* x,
+                  const NoiseSource& noise, const Output<float>& output, float* z, float* y,
+                  void* mu_signs, float* scratch);
   /// dx without the path through s; ds[c]; and unless null dphi[0..35], overwritten. dx may be dy.
   void (*backward_noise)(const ImageShape& shape, const float* phi, const float* x, const float* z,
-                         const float* dy, const float* s, float a, float clip, float* dx, float* ds,
-                         float* dphi, float* scratch);
+                         const float* dy, const Output<float>& output, const void* mu_signs,
+                         float* dx, float* ds, float* dphi, float* scratch);
   /// Adds to dx the path through s, given df[k][c]; unless null dphi[36..71] is overwritten.
-  void (*backward_scale)(const ImageShape& shape, const float* phi, const float* x, const float* df,
-                         float* dx, float* dphi, float* scratch);
-  /// The noise itself, `count` pixels of every channel of one group, for tests.
+  void (*backward_scale)(const ImageShape& shape, const float* phi, const float* x,
+                         const void* kappa_signs, const float* df, float* dx, float* dphi,
+                         float* scratch);
+  /// The noise itself, every pixel of one group's channels, for tests.
   void (*sample)(const NoiseSource& noise, const ImageShape& shape, int group, float* epsilon);
 };
 

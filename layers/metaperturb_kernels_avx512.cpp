@@ -1,8 +1,10 @@
 #include "layers/metaperturb_kernels.hpp"
 
-#if defined(__AVX2__)
 #include <immintrin.h>
-#endif
+
+#include <type_traits>
+
+#define ISA_NAME "avx512"
 
 namespace metaperturb {
 
@@ -10,16 +12,17 @@ namespace {
 
 const int kBlock = 16;
 
+// In this order: vectors, what is built of them, the kernels.
 #include "layers/metaperturb_simd.inl"
-// After the vector type, which it is written in.
+//
+#include "layers/metaperturb_stencils.inl"
+//
 #include "layers/metaperturb_kernels.inl"
 
 }  // namespace
 
 const Kernels& Avx512Kernels() {
-  static const Kernels kernels = {kBlock, "avx512",        ScratchSize,   ForwardImage,
-                                  Apply,  BackwardNoise, BackwardScale, SampleGroup};
-  return kernels;
+  return kKernels;
 }
 
 }  // namespace metaperturb

@@ -1,8 +1,8 @@
 #include "layers/metaperturb_kernels.hpp"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include <type_traits>
+
+#define ISA_NAME "generic"
 
 namespace metaperturb {
 
@@ -10,16 +10,17 @@ namespace {
 
 const int kBlock = 8;
 
+// In this order: vectors, what is built of them, the kernels.
 #include "layers/metaperturb_simd.inl"
-// After the vector type, which it is written in.
+//
+#include "layers/metaperturb_stencils.inl"
+//
 #include "layers/metaperturb_kernels.inl"
 
 }  // namespace
 
 const Kernels& GenericKernels() {
-  static const Kernels kernels = {kBlock, "generic",        ScratchSize,   ForwardImage,
-                                  Apply,  BackwardNoise, BackwardScale, SampleGroup};
-  return kernels;
+  return kKernels;
 }
 
 }  // namespace metaperturb

@@ -92,13 +92,12 @@ void MetaPerturbLayer<Dtype>::InitBlobs() {
   if (!blobs.empty()) {
     ENFORCE(blobs.size() == 3 || blobs.size() == 4)
         << blobs.size() << " stored parameter blobs where 4 are expected";
-    ENFORCE(blobs[0]->count() == kPhiSize)
-        << "stored phi has " << blobs[0]->count() << " values where " << kPhiSize
-        << " are expected";
+    ENFORCE(blobs[0]->count() == kPhiSize) << "stored phi has " << blobs[0]->count()
+                                           << " values where " << kPhiSize << " are expected";
     for (int i = 1; i < 3; ++i) {
-      ENFORCE(blobs[i]->shape() == stats) << "stored statistics have shape "
-                                          << blobs[i]->shape_string() << " for " << channels_
-                                          << " channels";
+      ENFORCE(blobs[i]->shape() == stats)
+          << "stored statistics have shape " << blobs[i]->shape_string() << " for " << channels_
+          << " channels";
     }
     // Without a count the layer has not been trained.
     if (blobs.size() == 3) blobs.emplace_back(new Blob<Dtype>(vector<int>{1}));
@@ -159,6 +158,25 @@ void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   f_.resize(size_t(num_) * 4 * lanes_);
   features_.resize(size_t(channels_) * kFeatures);
   s_.assign(lanes_, Dtype(0));
+  if (!std::is_same<Dtype, float>::value) return;
+  const size_t signs =
+      size_t(num_) * layout.groups() * layout.spatial * metaperturb::BestKernels().bits_size;
+  if (this->phase_ == TRAIN) kappa_signs_.resize(4 * signs);
+  mu_signs_.resize(signs);
+}
+
+template <typename Dtype>
+bool MetaPerturbLayer<Dtype>::Absorb(Layer<Dtype>* next) {
+  if (!std::is_same<Dtype, float>::value || slope_ != 1 || string(next->type()) != "ReLU") {
+    return false;
+  }
+  slope_ = next->layer_param().relu_param().negative_slope();
+  return true;
+}
+
+template <typename Dtype>
+metaperturb::Output<Dtype> MetaPerturbLayer<Dtype>::OutputOf() const {
+  return {s_.data(), a_, Dtype(this->layer_param_.metaperturb_param().clip_value()), slope_};
 }
 
 template <typename Dtype>
@@ -228,6 +246,7 @@ namespace {
 
 using metaperturb::ImageShape;
 using metaperturb::NoiseSource;
+using metaperturb::Output;
 
 template <typename Dtype>
 struct Compute;
@@ -236,17 +255,22 @@ template <>
 struct Compute<double> : metaperturb::Reference<double> {
   typedef metaperturb::Reference<double> Base;
   static size_t ScratchSize(const ImageShape&) { return 0; }
-  static void Forward(const ImageShape& s, const double* phi, const double* x,
-                      const double* epsilon, const NoiseSource& noise, double* z, double* f,
-                      float*) {
-    Base::Forward(s, phi, x, epsilon, noise, z, f);
+  static size_t SignsSize(const ImageShape&) { return 0; }
+  static void Statistics(const ImageShape& s, const double* phi, const double* x, double* f, char*,
+                         float*) {
+    Base::Statistics(s, phi, x, f);
+  }
+  static void Perturb(const ImageShape& s, const double* phi, const double* x,
+                      const double* epsilon, const NoiseSource& noise, const Output<double>& output,
+                      double* z, double* y, char*, float*) {
+    Base::Perturb(s, phi, x, epsilon, noise, output, z, y);
   }
   static void BackwardNoise(const ImageShape& s, const double* phi, const double* x,
-                            const double* z, const double* dy, const double* scale, double a,
-                            double clip, double* dx, double* ds, double* dphi, float*) {
-    Base::BackwardNoise(s, phi, x, z, dy, scale, a, clip, dx, ds, dphi);
+                            const double* z, const double* dy, const Output<double>& output,
+                            const char*, double* dx, double* ds, double* dphi, float*) {
+    Base::BackwardNoise(s, phi, x, z, dy, output, dx, ds, dphi);
   }
-  static void BackwardScale(const ImageShape& s, const double* phi, const double* x,
+  static void BackwardScale(const ImageShape& s, const double* phi, const double* x, const char*,
                             const double* df, double* dx, double* dphi, float*) {
     Base::BackwardScale(s, phi, x, df, dx, dphi);
   }
@@ -256,23 +280,28 @@ template <>
 struct Compute<float> {
   static const metaperturb::Kernels& kernels() { return metaperturb::BestKernels(); }
   static size_t ScratchSize(const ImageShape& s) { return kernels().scratch_size(s); }
-  static void Forward(const ImageShape& s, const float* phi, const float* x, const float* epsilon,
-                      NoiseSource noise, float* z, float* f, float* scratch) {
-    noise.epsilon = epsilon;
-    kernels().forward(s, phi, x, noise, z, f, scratch);
+  static size_t SignsSize(const ImageShape& s) {
+    return size_t(s.groups) * s.height * s.width * kernels().bits_size;
   }
-  static void Apply(const ImageShape& s, const float* x, const float* z, const float* scale,
-                    float a, float clip, float* y) {
-    kernels().apply(s, x, z, scale, a, clip, y);
+  static void Statistics(const ImageShape& s, const float* phi, const float* x, float* f,
+                         char* kappa_signs, float* scratch) {
+    kernels().statistics(s, phi, x, f, kappa_signs, scratch);
+  }
+  static void Perturb(const ImageShape& s, const float* phi, const float* x, const float* epsilon,
+                      NoiseSource noise, const Output<float>& output, float* z, float* y,
+                      char* mu_signs, float* scratch) {
+    noise.epsilon = epsilon;
+    kernels().perturb(s, phi, x, noise, output, z, y, mu_signs, scratch);
   }
   static void BackwardNoise(const ImageShape& s, const float* phi, const float* x, const float* z,
-                            const float* dy, const float* scale, float a, float clip, float* dx,
-                            float* ds, float* dphi, float* scratch) {
-    kernels().backward_noise(s, phi, x, z, dy, scale, a, clip, dx, ds, dphi, scratch);
+                            const float* dy, const Output<float>& output, const char* mu_signs,
+                            float* dx, float* ds, float* dphi, float* scratch) {
+    kernels().backward_noise(s, phi, x, z, dy, output, mu_signs, dx, ds, dphi, scratch);
   }
-  static void BackwardScale(const ImageShape& s, const float* phi, const float* x, const float* df,
-                            float* dx, float* dphi, float* scratch) {
-    kernels().backward_scale(s, phi, x, df, dx, dphi, scratch);
+  static void BackwardScale(const ImageShape& s, const float* phi, const float* x,
+                            const char* kappa_signs, const float* df, float* dx, float* dphi,
+                            float* scratch) {
+    kernels().backward_scale(s, phi, x, kappa_signs, df, dx, dphi, scratch);
   }
 };
 
@@ -281,30 +310,30 @@ struct Compute<float> {
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
   const Blob<Dtype>* epsilon_blob = bottom.size() > 1 ? bottom[1] : nullptr;
   const Dtype* phi = this->blobs_[0]->cpu_data();
   const Dtype* x = bottom[0]->cpu_data(block_);
   const Dtype* epsilon = epsilon_blob ? epsilon_blob->cpu_data(block_) : nullptr;
-  Dtype* z = z_.overwrite_cpu_data(block_);
   const bool train = this->phase_ == TRAIN;
-  a_ = NoiseCoefficient();
-  Dtype* f = train ? f_.data() : nullptr;
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
-  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
-    const size_t at = n * image_size_;
-    Compute<Dtype>::Forward(image_, phi, x + at, epsilon ? epsilon + at : nullptr,
-                            Noise(n, epsilon_blob), z + at,
-                            f ? f + size_t(n) * 4 * lanes_ : nullptr, scratch);
-  });
+  const size_t signs = Compute<Dtype>::SignsSize(image_);
+  a_ = NoiseCoefficient();
+  if (train) {
+    ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
+      Compute<Dtype>::Statistics(image_, phi, x + n * image_size_, &f_[size_t(n) * 4 * lanes_],
+                                 kappa_signs_.data() + n * 4 * signs, scratch);
+    });
+  }
   ComputeScale();
   if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;
+  Dtype* z = z_.overwrite_cpu_data(block_);
   Dtype* y = top[0]->overwrite_cpu_data(block_);
-  const Dtype* s = s_.data();
-  const Dtype clip = param.clip_value();
-  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float*) {
+  const metaperturb::Output<Dtype> output = OutputOf();
+  ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
-    Compute<Dtype>::Apply(image_, x + at, z + at, s, a_, clip, y + at);
+    Compute<Dtype>::Perturb(image_, phi, x + at, epsilon ? epsilon + at : nullptr,
+                            Noise(n, epsilon_blob), output, z + at, y + at,
+                            mu_signs_.data() + n * signs, scratch);
   });
 }
 
@@ -352,20 +381,21 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Dtype* z = z_.cpu_data(block_);
   const Dtype* dy = top[0]->cpu_diff(block_);
   Dtype* dx = bottom[0]->overwrite_cpu_diff(block_);
-  const Dtype clip = this->layer_param_.metaperturb_param().clip_value();
   ds_.resize(size_t(num_) * lanes_);
   df_.resize(size_t(num_) * 4 * lanes_);
   if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
-  const Dtype* s = s_.data();
+  const metaperturb::Output<Dtype> output = OutputOf();
   Dtype* ds = ds_.data();
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
+  const size_t signs = Compute<Dtype>::SignsSize(image_);
   const auto dphi_of = [&](int n) {
     return learn_phi ? &dphi_[size_t(n) * kPhiSize] : static_cast<Dtype*>(nullptr);
   };
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
-    Compute<Dtype>::BackwardNoise(image_, phi, x + at, z + at, dy + at, s, a_, clip, dx + at,
-                                  ds + size_t(n) * lanes_, dphi_of(n), scratch);
+    Compute<Dtype>::BackwardNoise(image_, phi, x + at, z + at, dy + at, output,
+                                  mu_signs_.data() + n * signs, dx + at, ds + size_t(n) * lanes_,
+                                  dphi_of(n), scratch);
   });
   Dtype* phi_diff = learn_phi ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
   ScaleGradient(phi_diff ? phi_diff + kW : nullptr);
@@ -373,8 +403,8 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* df = df_.data();
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
       const size_t at = n * image_size_;
-      Compute<Dtype>::BackwardScale(image_, phi, x + at, df + size_t(n) * 4 * lanes_, dx + at,
-                                    dphi_of(n), scratch);
+      Compute<Dtype>::BackwardScale(image_, phi, x + at, kappa_signs_.data() + n * 4 * signs,
+                                    df + size_t(n) * 4 * lanes_, dx + at, dphi_of(n), scratch);
     });
   }
   if (!learn_phi) return;

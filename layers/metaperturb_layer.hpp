@@ -44,19 +44,20 @@ namespace caffe {
 ///     s[c] = sigmoid(w . (mean_n f[c,1..4], var_n f[c,1..4], C / C_norm, H / H_norm))
 ///     y = min(x (1 + a (s z - 1)), clip_value)
 ///
-/// `*` is the cross-correlation with a 3x3 kernel that all channels share, zero padding 1. TRAIN takes mean and
-/// unbiased variance over the batch and updates the running ones, whose new weight is
-/// 1 - moving_average_fraction (the variance is multiplied by N / (N - 1) once more, as in the authors'
-/// code); TEST takes the running ones. The gradient reaches x through every path, and phi.
+/// `*` is the cross-correlation with a 3x3 kernel that all channels share, zero padding 1. TRAIN
+/// takes mean and unbiased variance over the batch and updates the running ones, whose new weight
+/// is 1 - moving_average_fraction (the variance is multiplied by N / (N - 1) once more, as in the
+/// authors' code); TEST takes the running ones. The gradient reaches x through every path, and phi.
 ///
 /// bottoms: x; optionally epsilon of the same shape, which gets no gradient. Top: y; not in place.
 /// blobs: [0] phi, 82 values: a1[9] b1[9] a2[9] b2[9] kappa[4x9] w[10]
 ///        [1] running mean, C x 4   [2] running variance, C x 4   [3] TRAIN passes so far, 1
 /// metaperturb_param (proto/metaperturb.proto):
 ///   channel_norm_factor = 64 (C_norm), spatial_norm_factor = 32 (H_norm), clip_value = 100;
-///   noise_coeff = 1: a; anneal_iter = 0: TRAIN passes over which a rises linearly from 0 to noise_coeff;
-///   noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
+///   noise_coeff = 1: a; anneal_iter = 0: TRAIN passes over which a rises linearly from 0 to
+///   noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
 ///   moving_average_fraction = 0.9; phi: file with phi, else phi is drawn from N(0, 0.01^2).
+/// In float, a ReLU that works in place on the top is computed in the same pass.
 /// A layer with no `param` entry keeps phi fixed; `param { name: "phi" }` shares and learns it.
 ///
 /// Errors: TRAIN with N = 1; phi of another size; a missing or damaged phi file; in-place use.
@@ -71,6 +72,10 @@ class MetaPerturbLayer : public Layer<Dtype> {
   int MaxBottomBlobs() const override { return 2; }
   int ExactNumTopBlobs() const override { return 1; }
   bool AllowForceBackward(int bottom_index) const override { return bottom_index == 0; }
+
+  bool Absorb(Layer<Dtype>* next) override;
+  bool BackwardReadsTop() const override { return false; }
+  bool BackwardKeepsTopDiff() const override { return true; }
 
   /// s of the last forward pass, C values.
   vector<Dtype> Scale() const { return vector<Dtype>(s_.begin(), s_.begin() + channels_); }
@@ -87,22 +92,26 @@ class MetaPerturbLayer : public Layer<Dtype> {
   void ComputeScale();
   void ScaleGradient(Dtype* w_diff);
   metaperturb::NoiseSource Noise(int image, const Blob<Dtype>* epsilon) const;
+  metaperturb::Output<Dtype> OutputOf() const;
 
   int num_ = 0, channels_ = 0;
-  int block_ = 1;       // channel blocks that the computation runs in; 1 in double
-  int lanes_ = 0;       // channels, filled up to whole blocks
+  int block_ = 1;  // channel blocks that the computation runs in; 1 in double
+  int lanes_ = 0;  // channels, filled up to whole blocks
   metaperturb::ImageShape image_;
   size_t image_size_ = 0;  // elements of one image in blocks
   Dtype a_ = 1;
-  // Of the last forward pass: z of every image, f[n][k][lane], the statistics that s was formed from
-  // [c][8], and s; of the backward pass: the gradients of f and s.
+  Dtype slope_ = 1;  // of an absorbed ReLU; 1: none
+  // Of the last forward pass: z and the signs of the ReLUs of every image (float only),
+  // f[n][k][lane], the statistics that s was formed from [c][8], and s; of the backward pass: the
+  // gradients of f and s.
   Blob<Dtype> z_;
+  vector<char> kappa_signs_, mu_signs_;
   metaperturb::AlignedVector<Dtype> f_, features_, s_, df_, ds_, dphi_;
   vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
 };
 
-/// Reads phi's 82 values from a .caffemodel, a .prototxt (NetParameter: the first MetaPerturb layer's first
-/// blob) or a .binaryproto (BlobProto). Throws caffe::Error that names the file.
+/// Reads phi's 82 values from a .caffemodel, a .prototxt (NetParameter: the first MetaPerturb
+/// layer's first blob) or a .binaryproto (BlobProto). Throws caffe::Error that names the file.
 vector<double> ReadPhi(const string& file);
 
 }  // namespace caffe

@@ -108,21 +108,9 @@ void Reference<Dtype>::Sample(const ImageShape& s, const NoiseSource& noise, int
 }
 
 template <typename Dtype>
-void Reference<Dtype>::Forward(const ImageShape& s, const Dtype* phi, const Dtype* x,
-                               const Dtype* epsilon, const NoiseSource& noise, Dtype* z, Dtype* f) {
+void Reference<Dtype>::Statistics(const ImageShape& s, const Dtype* phi, const Dtype* x, Dtype* f) {
   const int area = s.height * s.width;
-  std::vector<Dtype> r = SetOperator(s, phi + kA1, phi + kB1, x);
-  Relu(&r);
-  const std::vector<Dtype> mu = SetOperator(s, phi + kA2, phi + kB2, r.data());
-  Plane<Dtype> sampled(area, Dtype(0));
-  for (int c = 0; c < s.channels; ++c) {
-    if (!epsilon && noise.sample) Sample(s, noise, c, sampled.data());
-    for (int i = 0; i < area; ++i) {
-      const Dtype u = mu[c * area + i] + (epsilon ? epsilon[c * area + i] : sampled[i]);
-      z[c * area + i] = std::max(u, Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
-    }
-  }
-  for (int k = 0; f && k < 4; ++k) {
+  for (int k = 0; k < 4; ++k) {
     for (int c = 0; c < s.channels; ++c) {
       Plane<Dtype> q(area, Dtype(0));
       AddStencil(s, phi + kKappa + 9 * k, x + c * area, q.data());
@@ -135,27 +123,41 @@ void Reference<Dtype>::Forward(const ImageShape& s, const Dtype* phi, const Dtyp
 }
 
 template <typename Dtype>
-void Reference<Dtype>::Apply(const ImageShape& shape, const Dtype* x, const Dtype* z,
-                             const Dtype* s, Dtype a, Dtype clip, Dtype* y) {
-  const int area = shape.height * shape.width;
-  for (int i = 0; i < shape.channels * area; ++i) {
-    const Dtype value = x[i] * (1 + a * (s[i / area] * z[i] - 1));
-    y[i] = value > clip ? clip : value;
+void Reference<Dtype>::Perturb(const ImageShape& s, const Dtype* phi, const Dtype* x,
+                               const Dtype* epsilon, const NoiseSource& noise,
+                               const Output<Dtype>& output, Dtype* z, Dtype* y) {
+  const int area = s.height * s.width;
+  std::vector<Dtype> r = SetOperator(s, phi + kA1, phi + kB1, x);
+  Relu(&r);
+  const std::vector<Dtype> mu = SetOperator(s, phi + kA2, phi + kB2, r.data());
+  Plane<Dtype> sampled(area, Dtype(0));
+  for (int c = 0; c < s.channels; ++c) {
+    if (!epsilon && noise.sample) Sample(s, noise, c, sampled.data());
+    for (int j = 0; j < area; ++j) {
+      const int i = c * area + j;
+      const Dtype u = mu[i] + (epsilon ? epsilon[i] : sampled[j]);
+      z[i] = std::max(u, Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
+      const Dtype t = x[i] * (1 + output.a * (output.s[c] * z[i] - 1));
+      const Dtype limited = t > output.clip ? output.clip : t;
+      y[i] = limited > 0 ? limited : output.slope * limited;
+    }
   }
 }
 
 template <typename Dtype>
 void Reference<Dtype>::BackwardNoise(const ImageShape& shape, const Dtype* phi, const Dtype* x,
-                                     const Dtype* z, const Dtype* dy, const Dtype* s, Dtype a,
-                                     Dtype clip, Dtype* dx, Dtype* ds, Dtype* dphi) {
+                                     const Dtype* z, const Dtype* dy, const Output<Dtype>& output,
+                                     Dtype* dx, Dtype* ds, Dtype* dphi) {
   const int area = shape.height * shape.width;
+  const Dtype* s = output.s;
+  const Dtype a = output.a;
   std::vector<Dtype> dmu(size_t(shape.channels) * area);
   for (int c = 0; c < shape.channels; ++c) {
     ds[c] = 0;
     for (int j = 0; j < area; ++j) {
       const int i = c * area + j;
-      const Dtype factor = 1 + a * (s[c] * z[i] - 1);
-      const Dtype g = x[i] * factor <= clip ? dy[i] : Dtype(0);
+      const Dtype factor = 1 + a * (s[c] * z[i] - 1), t = x[i] * factor;
+      const Dtype g = t > output.clip ? Dtype(0) : t > 0 ? dy[i] : output.slope * dy[i];
       ds[c] += g * x[i] * a * z[i];
       // softplus'(u) = sigmoid(u) = 1 - e^-softplus(u)
       dmu[i] = g * x[i] * a * s[c] * -std::expm1(-z[i]);

@@ -5,17 +5,17 @@
 
 namespace metaperturb {
 
-/// The functions of metaperturb::Kernels in plain loops on C x H x W: the oracle for the fast ones, and what
-/// the layer computes with in double. Where a NoiseSource names epsilon, `epsilon` is it.
+/// The functions of metaperturb::Kernels in plain loops on C x H x W: the oracle for the fast ones,
+/// and what the layer computes with in double. Where a NoiseSource names epsilon, `epsilon` is it.
 template <typename Dtype>
 struct Reference {
-  static void Forward(const ImageShape& shape, const Dtype* phi, const Dtype* x,
-                      const Dtype* epsilon, const NoiseSource& noise, Dtype* z, Dtype* f);
-  static void Apply(const ImageShape& shape, const Dtype* x, const Dtype* z, const Dtype* s,
-                    Dtype a, Dtype clip, Dtype* y);
+  static void Statistics(const ImageShape& shape, const Dtype* phi, const Dtype* x, Dtype* f);
+  static void Perturb(const ImageShape& shape, const Dtype* phi, const Dtype* x,
+                      const Dtype* epsilon, const NoiseSource& noise, const Output<Dtype>& output,
+                      Dtype* z, Dtype* y);
   static void BackwardNoise(const ImageShape& shape, const Dtype* phi, const Dtype* x,
-                            const Dtype* z, const Dtype* dy, const Dtype* s, Dtype a, Dtype clip,
-                            Dtype* dx, Dtype* ds, Dtype* dphi);
+                            const Dtype* z, const Dtype* dy, const Output<Dtype>& output, Dtype* dx,
+                            Dtype* ds, Dtype* dphi);
   static void BackwardScale(const ImageShape& shape, const Dtype* phi, const Dtype* x,
                             const Dtype* df, Dtype* dx, Dtype* dphi);
   /// Noise of one channel, H x W.

@@ -9,18 +9,46 @@ inline V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
 inline void Store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
 inline V Set(float f) { return f - V{}; }
 inline V Relu(V v) { return v > 0.0f ? v : V{}; }
+// Halves are folded onto each other, in the same order for every instruction set of one width.
 inline float Sum(V v) {
-  // Pairwise, so that the order is the same for every instruction set of one width.
-  float lane[kBlock];
-  for (int i = 0; i < kBlock; ++i) lane[i] = v[i];
+#pragma GCC unroll 4
   for (int width = kBlock / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+    VI partner;
+    for (int l = 0; l < kBlock; ++l) partner[l] = l ^ width;
+    v += __builtin_shuffle(v, partner);
   }
-  return lane[0];
+  return v[0];
 }
 
 inline V AsFloat(VI bits) { return reinterpret_cast<V&>(bits); }
 inline VI AsInt(V v) { return reinterpret_cast<VI&>(v); }
+
+// One bit per lane.
+typedef std::conditional<kBlock == 16, uint16_t, uint8_t>::type Bits;
+
+inline Bits PositiveBits(V v) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
+#elif defined(__AVX2__)
+  return static_cast<Bits>(_mm256_movemask_ps((__m256)(v > 0.0f)));
+#else
+  Bits bits = 0;
+  for (int l = 0; l < kBlock; ++l) bits |= (v[l] > 0.0f) << l;
+  return bits;
+#endif
+}
+
+// v in the lanes whose bit is set, 0 elsewhere.
+inline V Select(Bits bits, V v) {
+#if defined(__AVX512F__)
+  return (V)_mm512_maskz_mov_ps(bits, (__m512)v);
+#else
+  VI lane_bit;
+  for (int l = 0; l < kBlock; ++l) lane_bit[l] = 1 << l;
+  const VI set = ((int32_t{bits} - VI{}) & lane_bit) != 0;
+  return AsFloat(set & AsInt(v));
+#endif
+}
 
 // e^x for x <= 0, relative error below 2e-7: 2^n e^r with |r| <= ln 2 / 2, Taylor of degree 7.
 inline V ExpOfNegative(V x) {
@@ -125,9 +153,14 @@ inline void Multiply(VU a, uint32_t m, VU* high, VU* low) {
   const VL even = (wide & 0xFFFFFFFFu) * factor;
   const VL odd = (wide >> 32) * factor;
 #endif
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  VL h = (VL)_mm256_blend_epi32((__m256i)(even >> 32), (__m256i)odd, 0xAA);
+  VL l = (VL)_mm256_blend_epi32((__m256i)even, (__m256i)(odd << 32), 0xAA);
+#else
   const uint64_t top = 0xFFFFFFFF00000000u;
   VL h = (even >> 32) | (odd & top);
   VL l = (even & ~top) | (odd << 32);
+#endif
   *high = reinterpret_cast<VU&>(h);
   *low = reinterpret_cast<VU&>(l);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "caffe/util/channel_loops.hpp"
 
@@ -66,15 +67,16 @@ void BatchNormLayer<Dtype>::ComputeStatistics(const ChannelBlocks& layout, const
   for (int c = 0; c < channels_; ++c) {
     mean_[c] = x[size_t(c / layout.block) * layout.spatial * layout.block + c % layout.block];
   }
-  vector<double> sum(lanes), square(lanes);
-  ChannelSums<Dtype>(layout, nullptr, x, mean_.data(), sum.data(), square.data());
+  sum_.resize(lanes);
+  dot_.resize(lanes);
+  ChannelSums<Dtype>(layout, nullptr, x, mean_.data(), sum_.data(), dot_.data());
   const double m = double(layout.num) * layout.spatial;
   const Dtype old = param.moving_average_fraction();
   Dtype* running_mean = blobs[0]->mutable_cpu_data();
   Dtype* running_var = blobs[1]->mutable_cpu_data();
   for (int c = 0; c < channels_; ++c) {
-    const double shifted_mean = sum[c] / m;
-    const double var = std::max(0.0, square[c] / m - shifted_mean * shifted_mean);
+    const double shifted_mean = sum_[c] / m;
+    const double var = std::max(0.0, dot_[c] / m - shifted_mean * shifted_mean);
     mean_[c] += shifted_mean;
     inv_std_[c] = 1 / std::sqrt(var + eps);
     running_mean[c] = old * running_mean[c] + mean_[c];
@@ -85,6 +87,38 @@ void BatchNormLayer<Dtype>::ComputeStatistics(const ChannelBlocks& layout, const
 }
 
 template <typename Dtype>
+bool BatchNormLayer<Dtype>::Absorb(Layer<Dtype>* next) {
+  if (!std::is_same<Dtype, float>::value || slope_ != 1) return false;
+  const string type = next->type();
+  if (type == "ReLU") {
+    slope_ = next->layer_param().relu_param().negative_slope();
+    return true;
+  }
+  if (type != "Scale" || scale_ || next->blobs().empty()) return false;
+  const ScaleParameter& param = next->layer_param().scale_param();
+  const Blob<Dtype>& gamma = *next->blobs()[0];
+  const bool own_gamma = next->blobs().size() == (param.bias_term() ? 2u : 1u);
+  if (!own_gamma || param.axis() != 1 || gamma.num_axes() != 1 || gamma.count() != channels_) {
+    return false;
+  }
+  scale_ = next;
+  return true;
+}
+
+template <typename Dtype>
+void BatchNormLayer<Dtype>::ComputeAffine() {
+  alpha_.assign(mean_.size(), Dtype(0));
+  beta_.assign(mean_.size(), Dtype(0));
+  const Dtype* gamma = scale_ ? scale_->blobs()[0]->cpu_data() : nullptr;
+  const Dtype* shift =
+      scale_ && scale_->blobs().size() > 1 ? scale_->blobs()[1]->cpu_data() : nullptr;
+  for (int c = 0; c < channels_; ++c) {
+    alpha_[c] = gamma ? gamma[c] * inv_std_[c] : inv_std_[c];
+    beta_[c] = (shift ? shift[c] : 0) - mean_[c] * alpha_[c];
+  }
+}
+
+template <typename Dtype>
 void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   const bool in_place = bottom[0] == top[0];
@@ -92,47 +126,63 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const ChannelBlocks layout = bottom[0]->Blocks(block_);
   const Dtype* x = bottom[0]->cpu_data(block_);
   ComputeStatistics(layout, x);
-  vector<Dtype> beta(mean_.size());
-  for (size_t c = 0; c < beta.size(); ++c) beta[c] = -mean_[c] * inv_std_[c];
+  ComputeAffine();
+  if (in_place) {
+    x_.ReshapeLike(*bottom[0]);
+    CopyRange(layout.count(), x, x_.overwrite_cpu_data(block_));
+  }
   Dtype* y = in_place ? top[0]->mutable_cpu_data(block_) : top[0]->overwrite_cpu_data(block_);
-  ChannelAffine(layout, x, inv_std_.data(), beta.data(), y);
-  if (!in_place) return;
-  normalised_.ReshapeLike(*top[0]);
-  CopyRange(layout.count(), static_cast<const Dtype*>(y), normalised_.overwrite_cpu_data(block_));
+  ChannelAffine(layout, x, alpha_.data(), beta_.data(), y, slope_);
 }
 
-// With x_hat the normalised values and m their number per channel,
-//     dx = (dy - mean(dy) - x_hat mean(dy x_hat)) / sqrt(var + eps);  global statistics: the first
-//     term.
+template <typename Dtype>
+void BatchNormLayer<Dtype>::ScaleGradient(const double* sum, const double* dot) {
+  if (scale_->param_propagate_down(0)) {
+    Dtype* diff = scale_->blobs()[0]->mutable_cpu_diff();
+    for (int c = 0; c < channels_; ++c) diff[c] += dot[c] * inv_std_[c];
+  }
+  if (scale_->blobs().size() > 1 && scale_->param_propagate_down(1)) {
+    Dtype* diff = scale_->blobs()[1]->mutable_cpu_diff();
+    for (int c = 0; c < channels_; ++c) diff[c] += sum[c];
+  }
+}
+
+// With g = dy r'(alpha x + beta), x_hat the normalised values and m their number per channel,
+//     dx = alpha (g - mean(g) - x_hat mean(g x_hat)); global statistics: the first term.
 template <typename Dtype>
 void BatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                          const vector<bool>& propagate_down,
                                          const vector<Blob<Dtype>*>& bottom) {
-  if (!propagate_down[0]) return;
+  const bool scale_learns =
+      scale_ && (scale_->param_propagate_down(0) || scale_->param_propagate_down(1));
+  if (!propagate_down[0] && !scale_learns) return;
   const bool in_place = bottom[0] == top[0];
   const ChannelBlocks layout = bottom[0]->Blocks(block_);
   const int lanes = layout.groups() * layout.block;
   const Dtype* dy = top[0]->cpu_diff(block_);
+  const Dtype* x = in_place ? x_.cpu_data(block_) : bottom[0]->cpu_data(block_);
+  const ChannelRelu<Dtype> relu = {alpha_.data(), beta_.data(), slope_};
+  b_.assign(lanes, Dtype(0));
+  d_.assign(lanes, Dtype(0));
+  if (!use_global_stats_ || scale_learns) {
+    sum_.resize(lanes);
+    dot_.resize(lanes);
+    ChannelSums(layout, dy, x, mean_.data(), sum_.data(), dot_.data(), &relu);
+    if (scale_learns) ScaleGradient(sum_.data(), dot_.data());
+  }
+  if (!propagate_down[0]) return;
+  if (!use_global_stats_) {
+    const double m = double(layout.num) * layout.spatial;
+    for (int c = 0; c < channels_; ++c) {
+      const double inv_std = inv_std_[c];
+      const double b = -alpha_[c] * inv_std * inv_std * dot_[c] / m;
+      b_[c] = b;
+      d_[c] = -alpha_[c] * sum_[c] / m - b * mean_[c];
+    }
+  }
   Dtype* dx =
       in_place ? bottom[0]->mutable_cpu_diff(block_) : bottom[0]->overwrite_cpu_diff(block_);
-  vector<Dtype> zero(lanes, Dtype(0));
-  if (use_global_stats_) {
-    ChannelAffine(layout, dy, inv_std_.data(), zero.data(), dx);
-    return;
-  }
-  // v: what x_hat is computed from, as (v - shift) factor.
-  const Dtype* v = in_place ? normalised_.cpu_data(block_) : bottom[0]->cpu_data(block_);
-  const vector<Dtype>& shift = in_place ? zero : mean_;
-  vector<double> sum(lanes), dot(lanes);
-  ChannelSums(layout, dy, v, shift.data(), sum.data(), dot.data());
-  const double m = double(layout.num) * layout.spatial;
-  vector<Dtype> b(lanes), d(lanes);
-  for (int c = 0; c < lanes; ++c) {
-    const double factor = in_place ? 1 : inv_std_[c];
-    b[c] = -inv_std_[c] * factor * factor * dot[c] / m;
-    d[c] = -inv_std_[c] * sum[c] / m - double(b[c]) * shift[c];
-  }
-  ChannelAffine2(layout, dy, v, inv_std_.data(), b.data(), d.data(), dx);
+  ChannelAffine2(layout, dy, x, alpha_.data(), b_.data(), d_.data(), dx, &relu);
 }
 
 INSTANTIATE_CLASS(BatchNormLayer);

@@ -17,6 +17,8 @@ namespace caffe {
 /// blobs, never learned: [0] running mean x [2], [1] running variance x [2], [2] 1: their weight.
 /// In a pass with batch statistics: blob <- moving_average_fraction blob + (mean; unbiased
 /// variance; 1).
+/// In float, a Scale layer and then a ReLU layer that work in place on the top are computed in the
+/// same passes over memory: y = r(gamma x_hat + beta).
 template <typename Dtype>
 class BatchNormLayer : public Layer<Dtype> {
  public:
@@ -26,6 +28,9 @@ class BatchNormLayer : public Layer<Dtype> {
   const char* type() const override { return "BatchNorm"; }
   int ExactNumBottomBlobs() const override { return 1; }
   int ExactNumTopBlobs() const override { return 1; }
+  bool Absorb(Layer<Dtype>* next) override;
+  bool BackwardReadsTop() const override { return false; }
+  bool BackwardKeepsTopDiff() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
@@ -34,12 +39,22 @@ class BatchNormLayer : public Layer<Dtype> {
 
  private:
   void ComputeStatistics(const ChannelBlocks& layout, const Dtype* x);
+  /// alpha_ and beta_ of this pass: y = r(alpha x + beta).
+  void ComputeAffine();
+  /// Adds to the diffs of the absorbed Scale's gamma and beta, from per-lane sums of the gradient g
+  /// before gamma: sum g, and dot = sum g (x - mean).
+  void ScaleGradient(const double* sum, const double* dot);
 
   bool use_global_stats_ = false;
   int channels_ = 0;
   int block_ = 1;
-  vector<Dtype> mean_, inv_std_;  // per lane, of the last forward pass
-  Blob<Dtype> normalised_;        // copy of y, kept only when working in place
+  // Per lane, of the last forward pass.
+  vector<Dtype> mean_, inv_std_, alpha_, beta_;
+  vector<Dtype> b_, d_;
+  vector<double> sum_, dot_;
+  Blob<Dtype> x_;                  // copy of x, kept only when working in place
+  Layer<Dtype>* scale_ = nullptr;  // absorbed, as is a ReLU of this slope; 1: none
+  Dtype slope_ = 1;
 };
 
 }  // namespace caffe

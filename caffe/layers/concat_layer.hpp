@@ -19,6 +19,9 @@ class ConcatLayer : public Layer<Dtype> {
   const char* type() const override { return "Concat"; }
   int MinBottomBlobs() const override { return 1; }
   int ExactNumTopBlobs() const override { return 1; }
+  bool BackwardReadsBottom(int) const override { return false; }
+  bool BackwardReadsTop() const override { return false; }
+  bool BackwardKeepsTopDiff() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

@@ -32,6 +32,9 @@ class ConvolutionLayer : public Layer<Dtype> {
   int MinBottomBlobs() const override { return 1; }
   int MinTopBlobs() const override { return 1; }
   bool EqualNumBottomTopBlobs() const override { return true; }
+  bool BackwardReadsBottom(int) const override { return this->param_propagate_down(0); }
+  bool BackwardReadsTop() const override { return false; }
+  bool BackwardKeepsTopDiff() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

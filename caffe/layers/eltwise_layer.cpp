@@ -1,6 +1,7 @@
 #include "caffe/layers/eltwise_layer.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "caffe/util/channel_loops.hpp"
 
@@ -31,6 +32,38 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
         << bottom[0]->shape_string();
   }
   top[0]->ReshapeLike(*bottom[0]);
+  ShareDiffs(*top[0], bottom);
+}
+
+// Equal gradients are stored once: a bottom's is the top's when its coefficient is 1, and that of
+// another bottom with the same coefficient.
+template <typename Dtype>
+void EltwiseLayer<Dtype>::ShareDiffs(const Blob<Dtype>& top, const vector<Blob<Dtype>*>& bottom) {
+  if (!is_sum()) return;
+  for (size_t j = 0; j < may_share_.size(); ++j) {
+    if (!may_share_[j]) continue;
+    if (coeffs_[j] == 1 && slope_ == 1) {
+      bottom[j]->ShareDiff(top);
+      continue;
+    }
+    for (size_t i = 0; i < j; ++i) {
+      if (!may_share_[i] || coeffs_[i] != coeffs_[j]) continue;
+      bottom[j]->ShareDiff(*bottom[i]);
+      break;
+    }
+  }
+}
+
+template <typename Dtype>
+bool EltwiseLayer<Dtype>::Absorb(Layer<Dtype>* next) {
+  if (!std::is_same<Dtype, float>::value || !is_sum() || slope_ != 1 ||
+      string(next->type()) != "ReLU") {
+    return false;
+  }
+  const Dtype slope = next->layer_param().relu_param().negative_slope();
+  if (slope < 0) return false;  // the sign of y would not tell that of the sum
+  slope_ = slope;
+  return true;
 }
 
 template <typename Dtype>
@@ -43,9 +76,11 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     const Dtype* first = bottom[0]->cpu_data(block);
     const Dtype* second = bottom[1]->cpu_data(block);
     Dtype* y = top[0]->overwrite_cpu_data(block);
-    WeightedSum(count, coeffs_[0], first, coeffs_[1], second, y);
-    for (size_t i = 2; i < bottom.size(); ++i) {
-      WeightedSum(count, Dtype(1), y, coeffs_[i], bottom[i]->cpu_data(block), y);
+    const size_t last = bottom.size() - 1;
+    WeightedSum(count, coeffs_[0], first, coeffs_[1], second, y, last == 1 ? slope_ : Dtype(1));
+    for (size_t i = 2; i <= last; ++i) {
+      WeightedSum(count, Dtype(1), y, coeffs_[i], bottom[i]->cpu_data(block), y,
+                  i == last ? slope_ : Dtype(1));
     }
     return;
   }
@@ -69,20 +104,50 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+bool EltwiseLayer<Dtype>::BackwardReadsBottom(int) const {
+  return this->layer_param_.eltwise_param().operation() == EltwiseParameter_EltwiseOp_PROD;
+}
+
+template <typename Dtype>
+bool EltwiseLayer<Dtype>::BackwardReadsTop() const {
+  return !is_sum() || slope_ != 1;
+}
+
+// Each gradient is coeff dy r'(y).
+template <typename Dtype>
+void EltwiseLayer<Dtype>::BackwardSum(const Blob<Dtype>& top, const vector<bool>& propagate_down,
+                                      const vector<Blob<Dtype>*>& bottom) {
+  const int block = top.diff_block();
+  const size_t count = top.Blocks(block).count();
+  const Dtype* dy = top.cpu_diff(block);
+  const auto computed = [&](size_t j) {
+    if (bottom[j]->diff() == top.diff()) return true;
+    for (size_t i = 0; i < j; ++i) {
+      if (bottom[j]->diff() == bottom[i]->diff() && propagate_down[i]) return true;
+    }
+    return false;
+  };
+  for (size_t j = 0; j < bottom.size(); ++j) {
+    if (!propagate_down[j] || computed(j)) continue;
+    Dtype* dx = bottom[j]->overwrite_cpu_diff(block);
+    const Dtype* g = dy;
+    if (slope_ != 1) {
+      ReluBackward(count, slope_, top.cpu_data(block), dy, dx);
+      g = dx;
+    }
+    if (slope_ == 1 || coeffs_[j] != 1) WeightedSum(count, coeffs_[j], g, Dtype(0), g, dx);
+  }
+}
+
+template <typename Dtype>
 void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
+  if (is_sum()) return BackwardSum(*top[0], propagate_down, bottom);
   const EltwiseParameter& param = this->layer_param_.eltwise_param();
   const int count = top[0]->count();
   for (size_t j = 0; j < bottom.size(); ++j) {
     if (!propagate_down[j]) continue;
-    if (param.operation() == EltwiseParameter_EltwiseOp_SUM) {
-      const int block = top[0]->diff_block();
-      const Dtype* dy = top[0]->cpu_diff(block);
-      Dtype* dx = bottom[j]->overwrite_cpu_diff(block);
-      WeightedSum(top[0]->Blocks(block).count(), coeffs_[j], dy, Dtype(0), dy, dx);
-      continue;
-    }
     const Dtype* dy = top[0]->cpu_diff();
     Dtype* dx = bottom[j]->mutable_cpu_diff();
     if (param.operation() == EltwiseParameter_EltwiseOp_MAX) {

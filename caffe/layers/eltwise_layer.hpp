@@ -11,6 +11,8 @@ namespace caffe {
 /// Combines bottoms of one shape, element by element. eltwise_param: operation = SUM, PROD or MAX;
 /// coeff: for SUM, one per bottom (default 1); stable_prod_grad = true: PROD's gradient as the
 /// product of the other bottoms instead of y / x dy. MAX passes the gradient to the first maximum.
+/// In float, a ReLU that works in place on a SUM's top is computed in the same pass. Bottoms of a
+/// SUM with the same coefficient may share one diff.
 template <typename Dtype>
 class EltwiseLayer : public Layer<Dtype> {
  public:
@@ -20,6 +22,11 @@ class EltwiseLayer : public Layer<Dtype> {
   const char* type() const override { return "Eltwise"; }
   int MinBottomBlobs() const override { return 2; }
   int ExactNumTopBlobs() const override { return 1; }
+  bool Absorb(Layer<Dtype>* next) override;
+  void AllowSharedDiffs(const vector<bool>& allowed) override { may_share_ = allowed; }
+  bool BackwardReadsBottom(int) const override;
+  bool BackwardReadsTop() const override;
+  bool BackwardKeepsTopDiff() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
@@ -27,8 +34,17 @@ class EltwiseLayer : public Layer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
+  bool is_sum() const {
+    return this->layer_param_.eltwise_param().operation() == EltwiseParameter_EltwiseOp_SUM;
+  }
+  void ShareDiffs(const Blob<Dtype>& top, const vector<Blob<Dtype>*>& bottom);
+  void BackwardSum(const Blob<Dtype>& top, const vector<bool>& propagate_down,
+                   const vector<Blob<Dtype>*>& bottom);
+
   vector<Dtype> coeffs_;
-  vector<int> winner_;  // MAX: index of the bottom, per element
+  Dtype slope_ = 1;         // of an absorbed ReLU; 1: none
+  vector<bool> may_share_;  // per bottom
+  vector<int> winner_;      // MAX: index of the bottom, per element
 };
 
 }  // namespace caffe

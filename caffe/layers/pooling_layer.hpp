@@ -29,6 +29,9 @@ class PoolingLayer : public Layer<Dtype> {
   int MaxTopBlobs() const override {
     return this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX ? 2 : 1;
   }
+  bool BackwardReadsBottom(int) const override { return false; }
+  bool BackwardReadsTop() const override { return false; }
+  bool BackwardKeepsTopDiff() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

@@ -10,14 +10,13 @@ void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   for (Blob<Dtype>* blob : top) {
     ENFORCE(blob != bottom[0]) << "cannot work in place";
     blob->ReshapeLike(*bottom[0]);
+    blob->ShareData(*bottom[0]);
   }
 }
 
+// The tops are the bottom's memory.
 template <typename Dtype>
-void SplitLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
-                                    const vector<Blob<Dtype>*>& top) {
-  for (Blob<Dtype>* blob : top) blob->ShareData(*bottom[0]);
-}
+void SplitLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) {}
 
 template <typename Dtype>
 void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,

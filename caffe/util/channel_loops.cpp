@@ -20,66 +20,114 @@ namespace {
 
 // ---- bodies: one channel group of one image, kLanes channels side by side ----
 
+// Vectors are spelt out, since compilers leave loops over lanes scalar and keep arrays of running
+// sums in memory. A plain channel (kLanes 1) goes in vectors of 16 pixels and a rest.
+template <int kLanes, typename Dtype>
+struct Lanes {
+  static constexpr int kWidth = kLanes == 1 ? 16 : kLanes;
+  typedef Dtype Vector __attribute__((vector_size(kWidth * sizeof(Dtype))));
+  static CAFFE_INLINE Vector Load(const Dtype* from) {
+    Vector v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  }
+  static CAFFE_INLINE void Store(Dtype* to, Vector v) { std::memcpy(to, &v, sizeof v); }
+  /// One value per channel.
+  static CAFFE_INLINE Vector Spread(const Dtype* values) {
+    if (kLanes == 1) return *values - Vector{};
+    return Load(values);
+  }
+};
+
+template <typename Dtype>
+CAFFE_INLINE Dtype Relu(Dtype t, Dtype slope) {
+  return t > 0 ? t : slope * t;
+}
+
 template <int kLanes, typename Dtype>
 CAFFE_INLINE void AffineBody(int spatial, const Dtype* x, const Dtype* alpha, const Dtype* beta,
-                             Dtype* y) {
-  for (int s = 0; s < spatial; ++s) {
-    for (int l = 0; l < kLanes; ++l) y[s * kLanes + l] = alpha[l] * x[s * kLanes + l] + beta[l];
+                             Dtype slope, Dtype* y) {
+  typedef Lanes<kLanes, Dtype> L;
+  const auto alphas = L::Spread(alpha), betas = L::Spread(beta);
+  const int count = spatial * kLanes;
+  int i = 0;
+  for (; i + L::kWidth <= count; i += L::kWidth) {
+    const auto t = alphas * L::Load(x + i) + betas;
+    L::Store(y + i, t > 0 ? t : slope * t);
   }
+  for (; i < count; ++i) y[i] = Relu(alpha[0] * x[i] + beta[0], slope);
 }
 
 template <int kLanes, typename Dtype>
 CAFFE_INLINE void Affine2Body(int spatial, const Dtype* u, const Dtype* v, const Dtype* a,
-                              const Dtype* b, const Dtype* d, Dtype* y) {
-  for (int s = 0; s < spatial; ++s) {
-    for (int l = 0; l < kLanes; ++l) {
-      const int i = s * kLanes + l;
-      y[i] = a[l] * u[i] + b[l] * v[i] + d[l];
-    }
+                              const Dtype* b, const Dtype* d, const Dtype* alpha, const Dtype* beta,
+                              Dtype slope, Dtype* y) {
+  typedef Lanes<kLanes, Dtype> L;
+  const auto as = L::Spread(a), bs = L::Spread(b), ds = L::Spread(d);
+  const auto alphas = L::Spread(alpha), betas = L::Spread(beta);
+  const int count = spatial * kLanes;
+  int i = 0;
+  for (; i + L::kWidth <= count; i += L::kWidth) {
+    const auto g = L::Load(u + i), w = L::Load(v + i);
+    L::Store(y + i, as * (alphas * w + betas > 0 ? g : slope * g) + bs * w + ds);
+  }
+  for (; i < count; ++i) {
+    const Dtype g = alpha[0] * v[i] + beta[0] > 0 ? u[i] : slope * u[i];
+    y[i] = a[0] * g + b[0] * v[i] + d[0];
   }
 }
 
-// Vectors are spelt out, since compilers keep arrays of running sums in memory; two of each sum,
-// since an addition waits for the one before. A plain channel (kLanes 1) is summed in 16
-// interleaved parts.
+// Two of each sum, since an addition waits for the one before.
 template <int kLanes, typename Dtype>
 CAFFE_INLINE void SumsBody(int spatial, const Dtype* u, const Dtype* v, const Dtype* shift,
-                           Dtype* sum, Dtype* dot) {
-  constexpr int kWidth = kLanes == 1 ? 16 : kLanes;
-  typedef Dtype Vector __attribute__((vector_size(kWidth * sizeof(Dtype))));
-  Vector shifts;
-  for (int l = 0; l < kWidth; ++l) shifts[l] = shift[l % kLanes];
-  Vector sums[2] = {}, dots[2] = {};
+                           const Dtype* alpha, const Dtype* beta, Dtype slope, Dtype* sum,
+                           Dtype* dot) {
+  typedef Lanes<kLanes, Dtype> L;
+  const auto shifts = L::Spread(shift), alphas = L::Spread(alpha), betas = L::Spread(beta);
+  typename L::Vector sums[2] = {}, dots[2] = {};
   const auto add = [&](int i, int part) __attribute__((always_inline)) {
-    Vector a, b;
-    std::memcpy(&b, v + i, sizeof(b));
-    b -= shifts;
+    const auto w = L::Load(v + i);
+    const auto distance = w - shifts;
+    auto g = distance;
     if (u) {
-      std::memcpy(&a, u + i, sizeof(a));
-    } else {
-      a = b;
+      g = L::Load(u + i);
+      g = alphas * w + betas > 0 ? g : slope * g;
     }
-    sums[part] += a;
-    dots[part] += a * b;
+    sums[part] += g;
+    dots[part] += g * distance;
   };
   const int count = spatial * kLanes;
   int i = 0;
-  for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
+  for (; i + 2 * L::kWidth <= count; i += 2 * L::kWidth) {
     add(i, 0);
-    add(i + kWidth, 1);
+    add(i + L::kWidth, 1);
   }
-  for (; i + kWidth <= count; i += kWidth) add(i, 0);
-  const Vector all_sums = sums[0] + sums[1], all_dots = dots[0] + dots[1];
+  for (; i + L::kWidth <= count; i += L::kWidth) add(i, 0);
+  const auto all_sums = sums[0] + sums[1], all_dots = dots[0] + dots[1];
   for (int l = 0; l < kLanes; ++l) sum[l] = dot[l] = 0;
-  for (int l = 0; l < kWidth; ++l) {
+  for (int l = 0; l < L::kWidth; ++l) {
     sum[l % kLanes] += all_sums[l];
     dot[l % kLanes] += all_dots[l];
   }
-  for (; i < count; ++i) {  // plain: the pixels beyond the last whole vector
-    const Dtype d = v[i] - shift[0], a = u ? u[i] : d;
-    sum[0] += a;
-    dot[0] += a * d;
+  for (; i < count; ++i) {
+    const Dtype distance = v[i] - shift[0];
+    const Dtype g = !u ? distance : alpha[0] * v[i] + beta[0] > 0 ? u[i] : slope * u[i];
+    sum[0] += g;
+    dot[0] += g * distance;
   }
+}
+
+// ---- bodies: element by element; f takes vectors and numbers alike ----
+
+template <typename Dtype, class Function>
+CAFFE_INLINE void MapRange(size_t count, const Dtype* u, const Dtype* v, Dtype* y,
+                           const Function& f) {
+  typedef Lanes<1, Dtype> L;
+  size_t i = 0;
+  for (; i + L::kWidth <= count; i += L::kWidth) {
+    L::Store(y + i, f(L::Load(u + i), L::Load(v + i)));
+  }
+  for (; i < count; ++i) y[i] = f(u[i], v[i]);
 }
 
 // ---- the same by block size ----
@@ -94,27 +142,41 @@ CAFFE_INLINE void SumsBody(int spatial, const Dtype* u, const Dtype* v, const Dt
       return Body<1>(__VA_ARGS__);  \
   }
 
-#define DEFINE_GROUP_LOOPS(Dtype, CLONES)                                                         \
-  CLONES void AffineGroup(int block, int spatial, const Dtype* x, const Dtype* alpha,             \
-                          const Dtype* beta,                                                      \
-                          Dtype* y){BY_LANES(AffineBody, spatial, x, alpha, beta, y)} CLONES void \
-  Affine2Group(int block, int spatial, const Dtype* u, const Dtype* v, const Dtype* a,            \
-               const Dtype* b, const Dtype* d,                                                    \
-               Dtype* y){BY_LANES(Affine2Body, spatial, u, v, a, b, d, y)} CLONES void            \
-  SumsGroup(int block, int spatial, const Dtype* u, const Dtype* v, const Dtype* shift,           \
-            Dtype* sum,                                                                           \
-            Dtype* dot){BY_LANES(SumsBody, spatial, u, v, shift, sum, dot)} CLONES void           \
-  ReluRange(size_t count, Dtype slope, const Dtype* x, Dtype* y) {                                \
-    for (size_t i = 0; i < count; ++i) y[i] = x[i] > 0 ? x[i] : slope * x[i];                     \
-  }                                                                                               \
-  CLONES void ReluGradientRange(size_t count, Dtype slope, const Dtype* x, const Dtype* dy,       \
-                                Dtype* dx) {                                                      \
-    for (size_t i = 0; i < count; ++i) dx[i] = x[i] > 0 ? dy[i] : slope * dy[i];                  \
-  }                                                                                               \
-  CLONES void WeightedSumRange(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,    \
-                               Dtype* y) {                                                        \
-    for (size_t i = 0; i < count; ++i) y[i] = a * u[i] + b * v[i];                                \
+// clang-format off
+#define DEFINE_GROUP_LOOPS(Dtype, CLONES)                                                       \
+  CLONES void AffineGroup(int block, int spatial, const Dtype* x, const Dtype* alpha,           \
+                          const Dtype* beta, Dtype slope, Dtype* y) {                           \
+    BY_LANES(AffineBody, spatial, x, alpha, beta, slope, y)                                     \
+  }                                                                                             \
+  CLONES void Affine2Group(int block, int spatial, const Dtype* u, const Dtype* v,              \
+                           const Dtype* a, const Dtype* b, const Dtype* d, const Dtype* alpha,  \
+                           const Dtype* beta, Dtype slope, Dtype* y) {                          \
+    BY_LANES(Affine2Body, spatial, u, v, a, b, d, alpha, beta, slope, y)                        \
+  }                                                                                             \
+  CLONES void SumsGroup(int block, int spatial, const Dtype* u, const Dtype* v,                 \
+                        const Dtype* shift, const Dtype* alpha, const Dtype* beta, Dtype slope, \
+                        Dtype* sum, Dtype* dot) {                                               \
+    BY_LANES(SumsBody, spatial, u, v, shift, alpha, beta, slope, sum, dot)                      \
+  }                                                                                             \
+  CLONES void ReluRange(size_t count, Dtype slope, const Dtype* x, Dtype* y) {                  \
+    MapRange(count, x, x, y, [slope](auto u, auto) __attribute__((always_inline)) {             \
+      return u > 0 ? u : slope * u;                                                             \
+    });                                                                                         \
+  }                                                                                             \
+  CLONES void ReluGradientRange(size_t count, Dtype slope, const Dtype* x, const Dtype* dy,     \
+                                Dtype* dx) {                                                    \
+    MapRange(count, x, dy, dx, [slope](auto u, auto v) __attribute__((always_inline)) {         \
+      return u > 0 ? v : slope * v;                                                             \
+    });                                                                                         \
+  }                                                                                             \
+  CLONES void WeightedSumRange(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,  \
+                               Dtype* y, Dtype slope) {                                         \
+    MapRange(count, u, v, y, [=](auto p, auto q) __attribute__((always_inline)) {               \
+      const auto t = a * p + b * q;                                                             \
+      return t > 0 ? t : slope * t;                                                             \
+    });                                                                                         \
   }
+// clang-format on
 
 DEFINE_GROUP_LOOPS(float, CAFFE_VECTOR_CLONES)
 DEFINE_GROUP_LOOPS(double, )
@@ -143,35 +205,45 @@ void ForEachRange(size_t count, const Body& body) {
   }
 }
 
+// What stands for "no ReLU": a slope of 1 on both sides, wherever alpha and beta put the kink.
+template <typename Dtype>
+ChannelRelu<Dtype> ReluOr(const ChannelRelu<Dtype>* relu, const Dtype* any) {
+  return relu ? *relu : ChannelRelu<Dtype>{any, any, Dtype(1)};
+}
+
 }  // namespace
 
 template <typename Dtype>
 void ChannelAffine(const ChannelBlocks& layout, const Dtype* x, const Dtype* alpha,
-                   const Dtype* beta, Dtype* y) {
+                   const Dtype* beta, Dtype* y, Dtype slope) {
   ForEachGroup(layout, [&](size_t at, int, int c) {
-    AffineGroup(layout.block, layout.spatial, x + at, alpha + c, beta + c, y + at);
+    AffineGroup(layout.block, layout.spatial, x + at, alpha + c, beta + c, slope, y + at);
   });
 }
 
 template <typename Dtype>
 void ChannelAffine2(const ChannelBlocks& layout, const Dtype* u, const Dtype* v, const Dtype* a,
-                    const Dtype* b, const Dtype* d, Dtype* y) {
+                    const Dtype* b, const Dtype* d, Dtype* y, const ChannelRelu<Dtype>* relu) {
+  const ChannelRelu<Dtype> r = ReluOr(relu, a);
   ForEachGroup(layout, [&](size_t at, int, int c) {
-    Affine2Group(layout.block, layout.spatial, u + at, v + at, a + c, b + c, d + c, y + at);
+    Affine2Group(layout.block, layout.spatial, u + at, v + at, a + c, b + c, d + c, r.alpha + c,
+                 r.beta + c, r.slope, y + at);
   });
 }
 
 template <typename Dtype>
 void ChannelSums(const ChannelBlocks& layout, const Dtype* u, const Dtype* v, const Dtype* shift,
-                 double* sum, double* dot) {
+                 double* sum, double* dot, const ChannelRelu<Dtype>* relu) {
+  const ChannelRelu<Dtype> r = ReluOr(relu, shift);
   const int lanes = layout.groups() * layout.block;
-  static thread_local std::vector<Dtype> partial;
-  partial.resize(size_t(layout.num) * lanes * 2);
-  Dtype* sums = partial.data();
-  Dtype* dots = sums + size_t(layout.num) * lanes;
+  const size_t count = size_t(layout.num) * lanes;
+  static thread_local std::vector<Dtype> scratch;  // kept: called in every iteration
+  if (scratch.size() < 2 * count) scratch.resize(2 * count);
+  Dtype* sums = scratch.data();
+  Dtype* dots = sums + count;
   ForEachGroup(layout, [&](size_t at, int n, int c) {
-    SumsGroup(layout.block, layout.spatial, u ? u + at : nullptr, v + at, shift + c,
-              sums + size_t(n) * lanes + c, dots + size_t(n) * lanes + c);
+    SumsGroup(layout.block, layout.spatial, u ? u + at : nullptr, v + at, shift + c, r.alpha + c,
+              r.beta + c, r.slope, sums + size_t(n) * lanes + c, dots + size_t(n) * lanes + c);
   });
   std::fill(sum, sum + lanes, 0.0);
   std::fill(dot, dot + lanes, 0.0);
@@ -195,9 +267,11 @@ void ReluBackward(size_t count, Dtype slope, const Dtype* x, const Dtype* dy, Dt
 }
 
 template <typename Dtype>
-void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y) {
-  ForEachRange(count,
-               [&](size_t at, size_t n) { WeightedSumRange(n, a, u + at, b, v + at, y + at); });
+void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y,
+                 Dtype slope) {
+  ForEachRange(count, [&](size_t at, size_t n) {
+    WeightedSumRange(n, a, u + at, b, v + at, y + at, slope);
+  });
 }
 
 template <typename Dtype>
@@ -207,14 +281,14 @@ void CopyRange(size_t count, const Dtype* x, Dtype* y) {
 
 #define INSTANTIATE_CHANNEL_LOOPS(Dtype)                                                       \
   template void ChannelAffine(const ChannelBlocks&, const Dtype*, const Dtype*, const Dtype*,  \
-                              Dtype*);                                                         \
+                              Dtype*, Dtype);                                                  \
   template void ChannelAffine2(const ChannelBlocks&, const Dtype*, const Dtype*, const Dtype*, \
-                               const Dtype*, const Dtype*, Dtype*);                            \
+                               const Dtype*, const Dtype*, Dtype*, const ChannelRelu<Dtype>*); \
   template void ChannelSums(const ChannelBlocks&, const Dtype*, const Dtype*, const Dtype*,    \
-                            double*, double*);                                                 \
+                            double*, double*, const ChannelRelu<Dtype>*);                      \
   template void ReluForward(size_t, Dtype, const Dtype*, Dtype*);                              \
   template void ReluBackward(size_t, Dtype, const Dtype*, const Dtype*, Dtype*);               \
-  template void WeightedSum(size_t, Dtype, const Dtype*, Dtype, const Dtype*, Dtype*);         \
+  template void WeightedSum(size_t, Dtype, const Dtype*, Dtype, const Dtype*, Dtype*, Dtype);  \
   template void CopyRange(size_t, const Dtype*, Dtype*)
 
 INSTANTIATE_CHANNEL_LOOPS(float);

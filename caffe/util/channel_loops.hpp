@@ -11,32 +11,43 @@ namespace caffe {
 // so that results do not depend on the number of threads. float runs in the processor's vector
 // instructions.
 
-/// y = alpha[c] x + beta[c]; y may be x.
+/// A ReLU that follows an affine map of v: r(t) = max(t, 0) + slope min(t, 0), t = alpha[c] v +
+/// beta[c]. Its derivative is 1 where t > 0, else slope.
+template <typename Dtype>
+struct ChannelRelu {
+  const Dtype* alpha;
+  const Dtype* beta;
+  Dtype slope;
+};
+
+/// y = r(alpha[c] x + beta[c]); slope 1 means no ReLU. y may be x.
 template <typename Dtype>
 void ChannelAffine(const ChannelBlocks& layout, const Dtype* x, const Dtype* alpha,
-                   const Dtype* beta, Dtype* y);
+                   const Dtype* beta, Dtype* y, Dtype slope = Dtype(1));
 
-/// y = a[c] u + b[c] v + d[c]; y may be u or v.
+/// y = a[c] g + b[c] v + d[c], where g is u, or with `relu` u r'(v). y may be u or v.
 template <typename Dtype>
 void ChannelAffine2(const ChannelBlocks& layout, const Dtype* u, const Dtype* v, const Dtype* a,
-                    const Dtype* b, const Dtype* d, Dtype* y);
+                    const Dtype* b, const Dtype* d, Dtype* y,
+                    const ChannelRelu<Dtype>* relu = nullptr);
 
-/// sum[c] = sum u, dot[c] = sum u (v - shift[c]), over images and pixels; u may be v minus the
-/// shift: with u null, sum[c] = sum (v - shift[c]) and dot[c] = sum (v - shift[c])^2.
+/// sum[c] = sum g, dot[c] = sum g (v - shift[c]), over images and pixels, where g is u, or with
+/// `relu` u r'(v); with u null, g = v - shift[c].
 template <typename Dtype>
 void ChannelSums(const ChannelBlocks& layout, const Dtype* u, const Dtype* v, const Dtype* shift,
-                 double* sum, double* dot);
+                 double* sum, double* dot, const ChannelRelu<Dtype>* relu = nullptr);
 
 // Element by element, on `count` elements of any layout.
 /// y = max(x, 0) + slope min(x, 0)
 template <typename Dtype>
 void ReluForward(size_t count, Dtype slope, const Dtype* x, Dtype* y);
-/// dx = dy (x > 0 ? 1 : slope)
+/// dx = dy (x > 0 ? 1 : slope); x may be r(x) when slope >= 0
 template <typename Dtype>
 void ReluBackward(size_t count, Dtype slope, const Dtype* x, const Dtype* dy, Dtype* dx);
-/// y = a u + b v
+/// y = r(a u + b v); slope 1 means no ReLU
 template <typename Dtype>
-void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y);
+void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y,
+                 Dtype slope = Dtype(1));
 /// y = x
 template <typename Dtype>
 void CopyRange(size_t count, const Dtype* x, Dtype* y);
