@@ -90,6 +90,10 @@ void Train() {
   } catch (const Error& e) {
     throw Error(FLAGS_solver + ": " + e.what());
   }
+  if (!solver->param().debug_info()) {
+    solver->net()->ReuseMemory();
+    for (const auto& net : solver->test_nets()) net->ReuseMemory(false);
+  }
   solver->SetActionFunction(signals.GetActionFunction());
   if (!FLAGS_snapshot.empty()) {
     LOG(INFO) << "Resuming from " << FLAGS_snapshot;
@@ -111,6 +115,7 @@ void Test() {
   UseCpu();
   const auto net = MakeNet(TEST);
   for (const string& file : SplitAtCommas(FLAGS_weights)) net->CopyTrainedLayersFrom(file);
+  net->ReuseMemory(false);
   LOG(INFO) << "Running for " << FLAGS_iterations << " iterations.";
   struct Score {
     string name;
