@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the project builds and runs with, on Debian 12, with apt; nothing when it is all there.
-#   scripts/install_dependencies.sh [tests]      `tests` adds what the tests need
-#   scripts/install_dependencies.sh --check      installs nothing; exit code 1 when something is missing
+#   scripts/install_dependencies.sh [tests|bench]  adds what the tests or the benchmarks need
+#   scripts/install_dependencies.sh --check        installs nothing; exit code 1 when something is missing
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libdnnl-dev libopenblas-dev libprotobuf-dev protobuf-compiler
           libgoogle-glog-dev libgflags-dev libboost-dev libopencv-core-dev libopencv-imgproc-dev
           libopencv-imgcodecs-dev liblmdb-dev zlib1g-dev dataset-fashion-mnist)
 [ "${1:-}" = tests ] && packages+=(libgtest-dev libopencv-dnn-dev)
+[ "${1:-}" = bench ] && packages+=(libbenchmark-dev)
 
 missing=()
 for package in "${packages[@]}"; do
