@@ -26,13 +26,38 @@ NetParameter Definition(const string& file, const NetParameter& given, Phase pha
   return net;
 }
 
-template <typename Dtype>
-shared_ptr<Net<Dtype>> MakeNet(const string& file, const NetParameter& definition) {
+// Runs `work`; an Error from it gets the name of the net's file, if there is one, in front.
+template <class Work>
+void InFile(const string& file, const Work& work) {
   try {
-    return shared_ptr<Net<Dtype>>(new Net<Dtype>(definition));
+    work();
   } catch (const Error& e) {
     throw Error(file.empty() ? e.what() : file + ": " + e.what());
   }
+}
+
+template <typename Dtype>
+shared_ptr<Net<Dtype>> MakeNet(const string& file, const NetParameter& definition) {
+  shared_ptr<Net<Dtype>> net;
+  InFile(file, [&] { net.reset(new Net<Dtype>(definition)); });
+  return net;
+}
+
+// The first layer whose loss is not finite, as "layer 'loss' (SoftmaxWithLoss)".
+template <typename Dtype>
+string SourceOfLoss(const Net<Dtype>& net) {
+  for (size_t i = 0; i < net.layers().size(); ++i) {
+    for (size_t j = 0; j < net.top_vecs()[i].size(); ++j) {
+      const Blob<Dtype>& top = *net.top_vecs()[i][j];
+      if (net.layers()[i]->loss(static_cast<int>(j)) == 0) continue;
+      const Dtype* values = top.cpu_data();
+      for (int k = 0; k < top.count(); ++k) {
+        if (std::isfinite(values[k])) continue;
+        return "layer '" + net.layer_names()[i] + "' (" + net.layers()[i]->type() + ")";
+      }
+    }
+  }
+  return "the sum of the losses";
 }
 
 // `weights`: files, each entry one or several separated by commas.
@@ -143,6 +168,7 @@ void Solver<Dtype>::InitTestNets() {
       << " test nets";
   ENFORCE(tests == 0 || param_.test_interval() > 0) << "test_iter is set, but test_interval is not";
   test_nets_.clear();
+  test_files_.clear();
   // First those of test_net_param, then those of test_net; the generic net serves the rest.
   for (int i = 0; i < tests; ++i) {
     const int file_index = i - param_.test_net_param_size();
@@ -158,6 +184,7 @@ void Solver<Dtype>::InitTestNets() {
     }
     const NetState* state = param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr;
     test_nets_.push_back(MakeNet<Dtype>(file, Definition(file, text, TEST, state)));
+    test_files_.push_back(file);
     test_nets_.back()->set_debug_info(param_.debug_info());
     LoadWeights(param_, test_nets_.back().get());
   }
@@ -177,11 +204,14 @@ int Solver<Dtype>::ImagesPerIteration() const {
 
 template <typename Dtype>
 Dtype Solver<Dtype>::AccumulateGradients() {
+  const string file = param_.has_net() ? param_.net() : param_.train_net();
   Dtype sum = 0;
   for (int i = 0; i < param_.iter_size(); ++i) {
     Dtype loss = 0;
-    net_->Forward(&loss);
-    ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss;
+    InFile(file, [&] { net_->Forward(&loss); });
+    ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss << ", from "
+                                 << SourceOfLoss(*net_) << (file.empty() ? "" : " in " + file)
+                                 << "; a smaller base_lr or clip_gradients may help";
     net_->Backward();
     sum += loss;
   }
@@ -309,7 +339,7 @@ void Solver<Dtype>::Test(int test_net_id) {
       return;
     }
     Dtype loss = 0;
-    net.Forward(&loss);
+    InFile(test_files_[test_net_id], [&] { net.Forward(&loss); });
     loss_sum += loss;
     const vector<double> values = OutputValues(net);
     sums.resize(std::max(sums.size(), values.size()), 0.0);

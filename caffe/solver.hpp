@@ -99,6 +99,7 @@ class Solver {
   int current_step_ = 0;
   shared_ptr<Net<Dtype>> net_;
   vector<shared_ptr<Net<Dtype>>> test_nets_;
+  vector<string> test_files_;  // where each is defined; "" for one in the solver's own text
   vector<Callback*> callbacks_;
   vector<Dtype> losses_;  // oldest first
   Dtype smoothed_loss_ = 0;

@@ -58,14 +58,12 @@ MetaSolver<Dtype>::MetaSolver(const MetaSolverParameter& param)
   for (const auto& task : tasks_) {
     ENFORCE(names.insert(task->name()).second)
         << "two tasks have the name '" << task->name() << "'";
-    task->solver().GetLearningRate();  // refuses an unknown or incomplete policy
     task->Borrow(tasks_[0]->theta_net());
     size_t values = 0;
     for (const Blob<Dtype>* blob : task->theta_net().learnable_params()) values += blob->count();
     LOG(INFO) << "Task '" << task->name() << "': net '" << task->theta_net().name() << "', "
               << task->theta_net().layers().size() << " layers, " << values << " values";
   }
-  Within("phi", [&] { phi_solver_->GetLearningRate(); });
 }
 
 template <typename Dtype>
@@ -89,8 +87,9 @@ void MetaSolver<Dtype>::Check() const {
     const SolverParameter& optimiser = phi ? param_.phi() : param_.theta();
     Within(phi ? "phi" : "theta", [&] {
       ENFORCE(optimiser.has_base_lr()) << "base_lr is not given";
-      if (SolverRegistry<Dtype>::Registry().count(optimiser.type()) > 0) return;
-      delete SolverRegistry<Dtype>::CreateSolver(optimiser);  // throws, and knows a similar name
+      // Finds an unknown type or learning-rate policy before a task's net would be blamed for it.
+      const QuietLog quiet;
+      MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_)->GetLearningRate();
     });
   }
   if (param_.has_snapshot_prefix() || param_.snapshot() > 0) CheckSnapshotPrefix();

@@ -107,7 +107,9 @@ shared_ptr<Net<float>> MakeNet(Phase phase) {
   RequireFlag("model");
   ENFORCE(FLAGS_iterations > 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
   const vector<string> stages = SplitAtCommas(FLAGS_stage);
-  return shared_ptr<Net<float>>(new Net<float>(FLAGS_model, phase, FLAGS_level, &stages));
+  shared_ptr<Net<float>> net(new Net<float>(FLAGS_model, phase, FLAGS_level, &stages));
+  ENFORCE(!net->layers().empty()) << FLAGS_model << ": has no layer in phase " << Phase_Name(phase);
+  return net;
 }
 
 void Test() {
@@ -126,7 +128,11 @@ void Test() {
   double loss_sum = 0;
   for (int i = 0; i < FLAGS_iterations; ++i) {
     float loss = 0;
-    net->Forward(&loss);
+    try {
+      net->Forward(&loss);
+    } catch (const Error& e) {
+      throw Error(FLAGS_model + ": " + e.what());
+    }
     loss_sum += loss;
     size_t index = 0;
     for (const int id : net->output_blob_indices()) {

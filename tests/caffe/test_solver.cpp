@@ -185,6 +185,7 @@ TEST_F(SolverTest, LossThatIsNotFiniteLeavesTheWeights) {
   }
   EXPECT_NE(error.find("iteration " + std::to_string(solver->iter()) + ": loss is "), string::npos)
       << error;
+  EXPECT_NE(error.find("from layer 'loss' (EuclideanLoss)"), string::npos) << error;
   ASSERT_FALSE(error.empty());
   for (int i = 0; i < before.count(); ++i) {
     const float now = solver->net()->learnable_params()[0]->cpu_data()[i];

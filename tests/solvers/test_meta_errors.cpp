@@ -53,6 +53,8 @@ TEST_F(MetaSolverTest, MistakesInATask) {
   param.mutable_task(1)->clear_val_source();
   ExpectRefused(param, {"task 'b'", "val_source is not given", "layer 'data'"});
 
+  ExpectRefused(Definition("base_lr: 0.1 lr_policy: 'fixd'"), {"theta: unknown lr_policy 'fixd'"});
+
   param = Definition();
   param.mutable_task(0)->set_net(Path("missing.prototxt"));
   ExpectRefused(param, {"task 'a'", Path("missing.prototxt")});

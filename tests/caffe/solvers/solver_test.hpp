@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -175,6 +176,7 @@ void CheckResume(const std::string& text) {
   EXPECT_EQ(states[0].run_state().losses_size(), 3);
   EXPECT_EQ(states[0].run_state().test_passes(0), 10u);
   EXPECT_EQ(states[0].SerializeAsString(), states[1].SerializeAsString());
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace testing
