@@ -165,7 +165,7 @@ train_target() {
 accuracy() { grep -oE 'accuracy = [0-9.e-]+' "$run/$1.log" | tail -n 1 | sed 's/.*= //'; }
 seconds() { tail -n 1 "$run/$1.done"; }
 
-echo "MetaPerturb for Caffe, quick start: about 15 minutes on two cores; logs and results in $run"
+echo "MetaPerturb for Caffe, quick start: about 10 minutes on two cores; logs and results in $run"
 if [ "$(id -u)" -ne 0 ] && ! scripts/install_dependencies.sh --check && command -v sudo >/dev/null; then
   sudo -v  # asks for the password while nothing else is printed
 fi
