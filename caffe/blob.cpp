@@ -360,8 +360,8 @@ bool Blob<Dtype>::ShapeEquals(const BlobProto& other) const {
   const vector<int> stated = ShapeOf(other);
   if (stated == shape_) return true;
   // Files from before `shape` have four axes, with leading ones where the blob has fewer.
-  const bool old = other.has_num() || other.has_channels() || other.has_height() ||
-                   other.has_width();
+  const bool old =
+      other.has_num() || other.has_channels() || other.has_height() || other.has_width();
   if (!old || num_axes() > 4) return false;
   vector<int> padded(4 - num_axes(), 1);
   padded.insert(padded.end(), shape_.begin(), shape_.end());
@@ -369,23 +369,43 @@ bool Blob<Dtype>::ShapeEquals(const BlobProto& other) const {
 }
 
 // Integer blobs hold indices and masks: they have no arithmetic and no file form.
-#define INTEGER_BLOB(Int)                                                                  \
-  template <>                                                                              \
-  void Blob<Int>::Update() { NOT_IMPLEMENTED; }                                            \
-  template <>                                                                              \
-  void Blob<Int>::ToProto(BlobProto*, bool) const { NOT_IMPLEMENTED; }                     \
-  template <>                                                                              \
-  Int Blob<Int>::asum_data() const { NOT_IMPLEMENTED; return 0; }                          \
-  template <>                                                                              \
-  Int Blob<Int>::asum_diff() const { NOT_IMPLEMENTED; return 0; }                          \
-  template <>                                                                              \
-  Int Blob<Int>::sumsq_data() const { NOT_IMPLEMENTED; return 0; }                         \
-  template <>                                                                              \
-  Int Blob<Int>::sumsq_diff() const { NOT_IMPLEMENTED; return 0; }                         \
-  template <>                                                                              \
-  void Blob<Int>::scale_data(Int) { NOT_IMPLEMENTED; }                                     \
-  template <>                                                                              \
-  void Blob<Int>::scale_diff(Int) { NOT_IMPLEMENTED; }                                     \
+#define INTEGER_BLOB(Int)                           \
+  template <>                                       \
+  void Blob<Int>::Update() {                        \
+    NOT_IMPLEMENTED;                                \
+  }                                                 \
+  template <>                                       \
+  void Blob<Int>::ToProto(BlobProto*, bool) const { \
+    NOT_IMPLEMENTED;                                \
+  }                                                 \
+  template <>                                       \
+  Int Blob<Int>::asum_data() const {                \
+    NOT_IMPLEMENTED;                                \
+    return 0;                                       \
+  }                                                 \
+  template <>                                       \
+  Int Blob<Int>::asum_diff() const {                \
+    NOT_IMPLEMENTED;                                \
+    return 0;                                       \
+  }                                                 \
+  template <>                                       \
+  Int Blob<Int>::sumsq_data() const {               \
+    NOT_IMPLEMENTED;                                \
+    return 0;                                       \
+  }                                                 \
+  template <>                                       \
+  Int Blob<Int>::sumsq_diff() const {               \
+    NOT_IMPLEMENTED;                                \
+    return 0;                                       \
+  }                                                 \
+  template <>                                       \
+  void Blob<Int>::scale_data(Int) {                 \
+    NOT_IMPLEMENTED;                                \
+  }                                                 \
+  template <>                                       \
+  void Blob<Int>::scale_diff(Int) {                 \
+    NOT_IMPLEMENTED;                                \
+  }                                                 \
   template class Blob<Int>
 
 INTEGER_BLOB(int);

@@ -49,7 +49,8 @@ class Blob {
   int offset(int n, int c = 0, int h = 0, int w = 0) const;
   int offset(const vector<int>& indices) const;
 
-  /// Copies data (or, with copy_diff, the diff) of a blob of the same shape; with reshape, of any shape.
+  /// Copies data (or, with copy_diff, the diff) of a blob of the same shape; with reshape, of any
+  /// shape.
   void CopyFrom(const Blob<Dtype>& source, bool copy_diff = false, bool reshape = false);
 
   Dtype data_at(int n, int c, int h, int w) const { return cpu_data()[offset(n, c, h, w)]; }
@@ -79,8 +80,8 @@ class Blob {
 
   // Beyond Caffe's API: the values in channel blocks (util/channel_blocks.hpp) for layers with fast
   // paths. `block` 1 means the plain layout. The blob is seen as shape(0) x shape(1) x the rest.
-  // Reading or mutating reorders when the valid copy has another layout; overwriting never does, and
-  // the caller then writes all of it, zeros in the lanes beyond the last channel included.
+  // Reading or mutating reorders when the valid copy has another layout; overwriting never does,
+  // and the caller then writes all of it, zeros in the lanes beyond the last channel included.
   // Blocks other than 1 are for Dtype = float only.
   int data_block() const { return data_ ? data_->block() : 1; }
   int diff_block() const { return diff_ ? diff_->block() : 1; }

@@ -16,7 +16,9 @@ uint64_t SeedFromSystem() {
   return device() & 0x7FFFFFFFu;
 }
 
-[[noreturn]] void ExitOnFailedCheck() { std::_Exit(1); }
+[[noreturn]] void ExitOnFailedCheck() {
+  std::_Exit(1);
+}
 
 }  // namespace
 
@@ -69,11 +71,17 @@ void Caffe::SetDevice(int device_id) {
   THROW_ERROR << "device " << device_id << ": this build has no CUDA part";
 }
 
-void Caffe::DeviceQuery() { THROW_ERROR << "device query: this build has no CUDA part"; }
+void Caffe::DeviceQuery() {
+  THROW_ERROR << "device query: this build has no CUDA part";
+}
 
-bool Caffe::CheckDevice(int) { return false; }
+bool Caffe::CheckDevice(int) {
+  return false;
+}
 
-int Caffe::FindDevice(int) { return -1; }
+int Caffe::FindDevice(int) {
+  return -1;
+}
 
 class Caffe::RNG::Generator {
  public:
@@ -86,6 +94,8 @@ Caffe::RNG::RNG(unsigned int seed) : generator_(new Generator(seed)) {}
 Caffe::RNG::RNG(const RNG& other) = default;
 Caffe::RNG& Caffe::RNG::operator=(const RNG& other) = default;
 
-void* Caffe::RNG::generator() { return &generator_->rng; }
+void* Caffe::RNG::generator() {
+  return &generator_->rng;
+}
 
 }  // namespace caffe

@@ -34,7 +34,7 @@
   template class classname<float>;   \
   template class classname<double>
 
-#define NOT_IMPLEMENTED LOG(FATAL) << "Not Implemented Yet"
+#define NOT_IMPLEMENTED LOG(FATAL) << __func__ << " has no implementation here"
 
 namespace cv {
 class Mat;
@@ -58,8 +58,8 @@ using std::string;
 using std::stringstream;
 using std::vector;
 
-/// Sets up glog and gflags for a program: parses the flags, logs to stderr, and makes a failed CHECK
-/// end with its one line and exit code 1 instead of a stack trace and a core dump.
+/// Sets up glog and gflags for a program: parses the flags, logs to stderr, and makes a failed
+/// CHECK end with its one line and exit code 1 instead of a stack trace and a core dump.
 void GlobalInit(int* pargc, char*** pargv);
 
 /// Process-wide settings, held per thread: mode, device and the random number stream.

@@ -92,12 +92,9 @@ void FillBilinear(const FillerParameter&, Blob<Dtype>* blob) {
 template <typename Dtype>
 const map<string, FillFunction<Dtype>>& Fillers() {
   static const map<string, FillFunction<Dtype>> fillers = {
-      {"constant", FillConstant<Dtype>},
-      {"uniform", FillUniform<Dtype>},
-      {"gaussian", FillGaussian<Dtype>},
-      {"positive_unitball", FillPositiveUnitball<Dtype>},
-      {"xavier", FillXavier<Dtype>},
-      {"msra", FillMsra<Dtype>},
+      {"constant", FillConstant<Dtype>}, {"uniform", FillUniform<Dtype>},
+      {"gaussian", FillGaussian<Dtype>}, {"positive_unitball", FillPositiveUnitball<Dtype>},
+      {"xavier", FillXavier<Dtype>},     {"msra", FillMsra<Dtype>},
       {"bilinear", FillBilinear<Dtype>}};
   return fillers;
 }

@@ -23,7 +23,8 @@ class Filler {
 /// fan_out = count / shape(1), and n is fan_in, fan_out or their mean as variance_norm says.
 ///   constant           value (0)
 ///   uniform            U(min, max) (0, 1)
-///   gaussian           N(mean, std^2) (0, 1); sparse >= 0 keeps on average that many non-zero inputs
+///   gaussian           N(mean, std^2) (0, 1); sparse >= 0 keeps on average that many non-zero
+///   inputs
 ///                      per output
 ///   positive_unitball  U(0, 1), then each shape(0) row divided by its sum
 ///   xavier             U(-b, b), b = sqrt(3 / n)          (Glorot and Bengio, 2010)

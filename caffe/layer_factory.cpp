@@ -20,8 +20,8 @@ void LayerRegistry<Dtype>::AddCreator(const string& type, Creator creator) {
 template <typename Dtype>
 shared_ptr<Layer<Dtype>> LayerRegistry<Dtype>::CreateLayer(const LayerParameter& param) {
   const auto found = Registry().find(param.type());
-  ENFORCE(found != Registry().end()) << "unknown layer type '" << param.type() << "'"
-                                     << DidYouMean(param.type(), LayerTypeList());
+  ENFORCE(found != Registry().end())
+      << "unknown layer type '" << param.type() << "'" << DidYouMean(param.type(), LayerTypeList());
   return found->second(param);
 }
 

@@ -10,7 +10,9 @@ void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda) {
   std::memset(*ptr, 0, size);
 }
 
-void CaffeFreeHost(void* ptr, bool) { std::free(ptr); }
+void CaffeFreeHost(void* ptr, bool) {
+  std::free(ptr);
+}
 
 SyncedMemory::~SyncedMemory() {
   if (own_plain_) CaffeFreeHost(plain_, false);
@@ -102,10 +104,18 @@ float* SyncedMemory::mutable_cpu_blocked(const ChannelBlocks& layout, bool keep)
   return blocked_;
 }
 
-size_t SyncedMemory::allocated() const { return (own_plain_ ? size_ : 0) + blocked_capacity_; }
+size_t SyncedMemory::allocated() const {
+  return (own_plain_ ? size_ : 0) + blocked_capacity_;
+}
 
-const void* SyncedMemory::gpu_data() { NO_GPU; }
-void SyncedMemory::set_gpu_data(void*) { NO_GPU; }
-void* SyncedMemory::mutable_gpu_data() { NO_GPU; }
+const void* SyncedMemory::gpu_data() {
+  NO_GPU;
+}
+void SyncedMemory::set_gpu_data(void*) {
+  NO_GPU;
+}
+void* SyncedMemory::mutable_gpu_data() {
+  NO_GPU;
+}
 
 }  // namespace caffe

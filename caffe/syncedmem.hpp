@@ -8,12 +8,13 @@
 
 namespace caffe {
 
-/// Host memory, 64-byte aligned, zero when fresh; what size() == 0 bytes point to is not to be read.
+/// Host memory, 64-byte aligned, zero when fresh; what size() == 0 bytes point to is not to be
+/// read.
 void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda);
 void CaffeFreeHost(void* ptr, bool use_cuda);
 
-/// The memory of a blob: one array with up to two copies, allocated when first asked for and kept equal
-/// by copying when a stale one is read.
+/// The memory of a blob: one array with up to two copies, allocated when first asked for and kept
+/// equal by copying when a stale one is read.
 ///   plain    what cpu_data() gives: N x C x H x W;
 ///   blocked  floats in the layout of a backend (util/channel_blocks.hpp), which the layers that
 ///            understand it hand on to each other, so that no plain copy is made between them.
@@ -32,9 +33,7 @@ class SyncedMemory {
   void* mutable_gpu_data();
 
   enum SyncedHead { UNINITIALIZED, HEAD_AT_CPU, HEAD_AT_GPU, SYNCED };
-  SyncedHead head() const {
-    return plain_valid_ || blocked_valid_ ? HEAD_AT_CPU : UNINITIALIZED;
-  }
+  SyncedHead head() const { return plain_valid_ || blocked_valid_ ? HEAD_AT_CPU : UNINITIALIZED; }
   size_t size() const { return size_; }
 
   /// The values in `layout`, for reading.

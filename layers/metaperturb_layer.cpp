@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "caffe/util/io.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "layers/metaperturb_reference.hpp"
+#include "layers/read_phi.hpp"
 
 namespace caffe {
 
@@ -18,10 +18,6 @@ using metaperturb::kW;
 namespace {
 
 const int kFeatures = 8;  // mean and variance of f[.,.,1..4]; C and H are constants beside them
-
-bool EndsWith(const string& text, const string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 // One pass over all images, each on one thread with that thread's scratch memory.
 template <class Body>
@@ -39,31 +35,6 @@ void ForEachImage(int num, vector<metaperturb::AlignedVector<float>>* scratch, s
 }
 
 }  // namespace
-
-vector<double> ReadPhi(const string& file) {
-  NetParameter net;
-  BlobProto found;
-  if (EndsWith(file, ".binaryproto")) {
-    ReadProtoFromBinaryFileOrDie(file, &found);
-  } else {
-    if (EndsWith(file, ".prototxt")) {
-      ReadProtoFromTextFileOrDie(file, &net);
-    } else {
-      ReadProtoFromBinaryFileOrDie(file, &net);
-    }
-    const auto& layers = net.layer();
-    const auto layer = std::find_if(layers.begin(), layers.end(), [](const LayerParameter& l) {
-      return l.type() == "MetaPerturb" && l.blobs_size() > 0;
-    });
-    ENFORCE(layer != layers.end()) << file << ": holds no MetaPerturb layer with its phi";
-    found = layer->blobs(0);
-  }
-  vector<double> phi(found.double_data().begin(), found.double_data().end());
-  if (phi.empty()) phi.assign(found.data().begin(), found.data().end());
-  ENFORCE(phi.size() == size_t{kPhiSize})
-      << file << ": phi has " << phi.size() << " values where " << kPhiSize << " are expected";
-  return phi;
-}
 
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,

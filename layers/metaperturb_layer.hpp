@@ -110,10 +110,6 @@ class MetaPerturbLayer : public Layer<Dtype> {
   vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
 };
 
-/// Reads phi's 82 values from a .caffemodel, a .prototxt (NetParameter: the first MetaPerturb
-/// layer's first blob) or a .binaryproto (BlobProto). Throws caffe::Error that names the file.
-vector<double> ReadPhi(const string& file);
-
 }  // namespace caffe
 
 #endif  // METAPERTURB_LAYERS_METAPERTURB_LAYER_HPP_

@@ -22,7 +22,9 @@ auto Tied(const ConvGeometry& g) {
                   g.dilation_w, g.group, g.bias);
 }
 
-memory Unbound(const memory::desc& desc) { return memory(desc, DnnlEngine(), nullptr); }
+memory Unbound(const memory::desc& desc) {
+  return memory(desc, DnnlEngine(), nullptr);
+}
 
 void Bind(Arguments* arguments, int name, const float* data) {
   arguments->at(name).set_data_handle(const_cast<float*>(data));
@@ -65,7 +67,9 @@ bool IsFast(const Desc& desc) {
 
 }  // namespace
 
-bool ConvGeometry::operator==(const ConvGeometry& o) const { return Tied(*this) == Tied(o); }
+bool ConvGeometry::operator==(const ConvGeometry& o) const {
+  return Tied(*this) == Tied(o);
+}
 
 struct DnnlConvolution::Impl {
   ConvGeometry g;
@@ -99,9 +103,9 @@ struct DnnlConvolution::Impl {
 void DnnlConvolution::Impl::MakeForward() {
   const auto f32 = memory::data_type::f32;
   const Dims weights_dims =
-      g.group > 1 ? Dims{g.group, g.out_channels / g.group, g.in_channels / g.group, g.kernel_h,
-                         g.kernel_w}
-                  : Dims{g.out_channels, g.in_channels, g.kernel_h, g.kernel_w};
+      g.group > 1
+          ? Dims{g.group, g.out_channels / g.group, g.in_channels / g.group, g.kernel_h, g.kernel_w}
+          : Dims{g.out_channels, g.in_channels, g.kernel_h, g.kernel_w};
   weights_plain = memory::desc(weights_dims, f32, g.group > 1 ? Tag::goihw : Tag::oihw);
   weights_any = memory::desc(weights_dims, f32, Tag::any);
   if (g.bias) bias = memory::desc({g.out_channels}, f32, Tag::x);
@@ -179,9 +183,15 @@ DnnlConvolution::DnnlConvolution(const ConvGeometry& geometry) : impl_(new Impl)
 
 DnnlConvolution::~DnnlConvolution() = default;
 
-const ConvGeometry& DnnlConvolution::geometry() const { return impl_->g; }
-int DnnlConvolution::src_block() const { return impl_->src_block; }
-int DnnlConvolution::dst_block() const { return impl_->dst_block; }
+const ConvGeometry& DnnlConvolution::geometry() const {
+  return impl_->g;
+}
+int DnnlConvolution::src_block() const {
+  return impl_->src_block;
+}
+int DnnlConvolution::dst_block() const {
+  return impl_->dst_block;
+}
 
 void DnnlConvolution::Forward(const float* src, const float* weights, const float* bias,
                               float* dst) {

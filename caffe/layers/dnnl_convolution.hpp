@@ -17,8 +17,8 @@ struct ConvGeometry {
 };
 
 /// Float convolution on oneDNN. It chooses the channel blocks of its input and output
-/// (util/channel_blocks.hpp) so that a vectorised implementation exists; weights and their gradient are
-/// plain OIHW outside and reordered inside, which costs little beside the activations.
+/// (util/channel_blocks.hpp) so that a vectorised implementation exists; weights and their gradient
+/// are plain OIHW outside and reordered inside, which costs little beside the activations.
 /// Primitives are made once: the forward one here, each backward one when first used.
 class DnnlConvolution {
  public:

@@ -9,7 +9,8 @@ namespace {
 
 std::atomic<uint64_t> reorder_count{0};
 
-// One channel group of one image: S x block <-> channels x S, in tiles that stay in the first cache.
+// One channel group of one image: S x block <-> channels x S, in tiles that stay in the first
+// cache.
 const int kTile = 64;
 
 void GroupToBlocks(int channels, int block, int spatial, const float* plain, float* blocked) {
@@ -62,7 +63,9 @@ void BlocksToPlain(const ChannelBlocks& layout, const float* blocked, float* pla
   });
 }
 
-uint64_t ReorderCount() { return reorder_count; }
+uint64_t ReorderCount() {
+  return reorder_count;
+}
 
 int NativeChannelBlock() {
   static const int block = __builtin_cpu_supports("avx512f") ? 16 : 8;

@@ -6,10 +6,11 @@
 
 namespace caffe {
 
-/// A memory layout of an array N x C x S (S: all spatial axes together): channels in groups of `block`
-/// that lie side by side,
+/// A memory layout of an array N x C x S (S: all spatial axes together): channels in groups of
+/// `block` that lie side by side,
 ///     [N][ceil(C / block)][S][block],
-/// which is oneDNN's nChw8c or nChw16c. block = 1 is Caffe's plain N x C x S. Lanes beyond C are zero.
+/// which is oneDNN's nChw8c or nChw16c. block = 1 is Caffe's plain N x C x S. Lanes beyond C are
+/// zero.
 struct ChannelBlocks {
   int block = 1;
   int num = 0;
@@ -30,7 +31,8 @@ struct ChannelBlocks {
 void PlainToBlocks(const ChannelBlocks& layout, const float* plain, float* blocked);
 void BlocksToPlain(const ChannelBlocks& layout, const float* blocked, float* plain);
 
-/// How many such copies this process has made: a net whose layers agree on a layout makes none inside.
+/// How many such copies this process has made: a net whose layers agree on a layout makes none
+/// inside.
 uint64_t ReorderCount();
 
 /// The block size that this processor's vector units want: 16 with AVX-512, else 8.

@@ -37,8 +37,9 @@ class Transaction {
   DISABLE_COPY_AND_ASSIGN(Transaction);
 };
 
-/// A file of (key, value) records. Every function throws caffe::Error that names the source: a missing,
-/// truncated or damaged database, one that exists where a new one is asked for, a full disk.
+/// A file of (key, value) records. Every function throws caffe::Error that names the source: a
+/// missing, truncated or damaged database, one that exists where a new one is asked for, a full
+/// disk.
 class DB {
  public:
   DB() {}

@@ -7,8 +7,8 @@
 
 namespace caffe {
 
-/// A user's mistake: a bad prototxt, shapes that do not fit, a missing or damaged file. what() is one
-/// line that names the value; who knows more (Net the layer, Solver the file) puts it in front:
+/// A user's mistake: a bad prototxt, shapes that do not fit, a missing or damaged file. what() is
+/// one line that names the value; who knows more (Net the layer, Solver the file) puts it in front:
 ///     models/net.prototxt: layer 'conv1' (Convolution): num_output is 0
 /// The tools print it and end with exit code 1. Mistakes in code are glog's CHECK, as in Caffe.
 class Error : public std::runtime_error {
@@ -41,7 +41,8 @@ struct Voidify {
 /// THROW_ERROR << "message": throws caffe::Error.
 #define THROW_ERROR ::caffe::internal::ErrorStream().stream()
 
-/// ENFORCE(condition) << "message": throws caffe::Error with the message when the condition is false.
+/// ENFORCE(condition) << "message": throws caffe::Error with the message when the condition is
+/// false.
 #define ENFORCE(condition) \
   (condition) ? (void)0 : ::caffe::internal::Voidify() & ::caffe::internal::ErrorStream().stream()
 

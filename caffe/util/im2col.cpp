@@ -6,7 +6,8 @@ namespace caffe {
 
 namespace {
 
-// Calls visit(column index, image index or -1) for every element of the column matrix, in its order.
+// Calls visit(column index, image index or -1) for every element of the column matrix, in its
+// order.
 template <class Visit>
 void Walk(int channels, int height, int width, int kernel_h, int kernel_w, int pad_h, int pad_w,
           int stride_h, int stride_w, int dilation_h, int dilation_w, const Visit& visit) {
@@ -52,12 +53,12 @@ void col2im_cpu(const Dtype* data_col, const int channels, const int height, con
        });
 }
 
-#define INSTANTIATE_IM2COL(Dtype)                                                              \
+#define INSTANTIATE_IM2COL(Dtype)                                                               \
   template void im2col_cpu(const Dtype*, const int, const int, const int, const int, const int, \
-                           const int, const int, const int, const int, const int, const int,   \
-                           Dtype*);                                                            \
+                           const int, const int, const int, const int, const int, const int,    \
+                           Dtype*);                                                             \
   template void col2im_cpu(const Dtype*, const int, const int, const int, const int, const int, \
-                           const int, const int, const int, const int, const int, const int,   \
+                           const int, const int, const int, const int, const int, const int,    \
                            Dtype*)
 
 INSTANTIATE_IM2COL(float);

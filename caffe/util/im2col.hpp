@@ -3,8 +3,9 @@
 
 namespace caffe {
 
-/// Unfolds an image C x H x W for a convolution as a matrix product: row (c, u, v) of data_col holds, for
-/// each output position, the pixel under kernel element (u, v), zero outside of the image.
+/// Unfolds an image C x H x W for a convolution as a matrix product: row (c, u, v) of data_col
+/// holds, for each output position, the pixel under kernel element (u, v), zero outside of the
+/// image.
 template <typename Dtype>
 void im2col_cpu(const Dtype* data_im, const int channels, const int height, const int width,
                 const int kernel_h, const int kernel_w, const int pad_h, const int pad_w,

@@ -78,7 +78,8 @@ void InsertSplits(const NetParameter& param, NetParameter* param_split) {
       Version& v = versions[version_of[i][j]];
       if (v.readers < 2) continue;
       const int copy = v.given++ + (v.has_loss ? 1 : 0);
-      layer->set_bottom(j, SplitBlobName(param.layer(v.layer).name(), layer->bottom(j), v.top, copy));
+      layer->set_bottom(j,
+                        SplitBlobName(param.layer(v.layer).name(), layer->bottom(j), v.top, copy));
     }
     const int index = param_split->layer_size() - 1;
     for (int j = 0; j < param.layer(i).top_size(); ++j) {

@@ -12,10 +12,10 @@ namespace caffe {
 
 using ::google::protobuf::Message;
 
-// Messages in files. The functions that return bool do so for compatibility; like the others they throw
-// caffe::Error: "net.prototxt:12:3: ..." for text that does not parse, "FILE: ..." for a missing,
-// unreadable or truncated file. Writing goes to a temporary file beside the target that is renamed when
-// everything is on the disk: a target is there whole, or as it was before.
+// Messages in files. The functions that return bool do so for compatibility; like the others they
+// throw caffe::Error: "net.prototxt:12:3: ..." for text that does not parse, "FILE: ..." for a
+// missing, unreadable or truncated file. Writing goes to a temporary file beside the target that is
+// renamed when everything is on the disk: a target is there whole, or as it was before.
 bool ReadProtoFromTextFile(const string& filename, Message* proto);
 bool ReadProtoFromBinaryFile(const string& filename, Message* proto);
 inline void ReadProtoFromTextFileOrDie(const string& filename, Message* proto) {
@@ -33,8 +33,8 @@ void WriteFileAtomically(const string& filename, const string& bytes);
 void MakeTempDir(string* temp_dirname);
 void MakeTempFilename(string* temp_filename);
 
-// Images, by OpenCV. height and width 0 keep the image's size. `encoding` ("jpg", "png") keeps the image
-// compressed in the Datum. They return false where the image cannot be read or decoded.
+// Images, by OpenCV. height and width 0 keep the image's size. `encoding` ("jpg", "png") keeps the
+// image compressed in the Datum. They return false where the image cannot be read or decoded.
 bool ReadFileToDatum(const string& filename, int label, Datum* datum);
 inline bool ReadFileToDatum(const string& filename, Datum* datum) {
   return ReadFileToDatum(filename, -1, datum);

@@ -12,14 +12,16 @@ namespace caffe {
 
 namespace {
 
-// OpenBLAS serves the double reference path, where results must not depend on the number of threads;
-// its own thread pool would also spin beside OpenMP's.
+// OpenBLAS serves the double reference path, where results must not depend on the number of
+// threads; its own thread pool would also spin beside OpenMP's.
 const bool blas_is_serial = [] {
   openblas_set_num_threads(1);
   return true;
 }();
 
-char TransposeLetter(CBLAS_TRANSPOSE transpose) { return transpose == CblasNoTrans ? 'N' : 'T'; }
+char TransposeLetter(CBLAS_TRANSPOSE transpose) {
+  return transpose == CblasNoTrans ? 'N' : 'T';
+}
 
 template <typename Dtype, class Function>
 inline void Map(int n, const Dtype* a, Dtype* y, const Function& function) {
@@ -32,7 +34,9 @@ inline void Map(int n, const Dtype* a, const Dtype* b, Dtype* y, const Function&
 }
 
 // Uniform in (0, 1), with all the bits that the type holds.
-inline float NextUniform(float) { return PhiloxUniform((*caffe_rng())()); }
+inline float NextUniform(float) {
+  return PhiloxUniform((*caffe_rng())());
+}
 inline double NextUniform(double) {
   const uint64_t high = (*caffe_rng())() >> 6, low = (*caffe_rng())() >> 6;
   return (static_cast<double>((high << 26) | low) + 0.5) / 4503599627370496.0;
@@ -69,8 +73,8 @@ void caffe_cpu_gemv<float>(const CBLAS_TRANSPOSE TransA, const int M, const int 
 
 template <>
 void caffe_cpu_gemv<double>(const CBLAS_TRANSPOSE TransA, const int M, const int N,
-                            const double alpha, const double* A, const double* x,
-                            const double beta, double* y) {
+                            const double alpha, const double* A, const double* x, const double beta,
+                            double* y) {
   cblas_dgemv(CblasRowMajor, TransA, M, N, alpha, A, N, x, 1, beta, y, 1);
 }
 
@@ -195,7 +199,9 @@ Dtype caffe_cpu_asum(const int n, const Dtype* x) {
   return static_cast<Dtype>(sum);
 }
 
-unsigned int caffe_rng_rand() { return (*caffe_rng())(); }
+unsigned int caffe_rng_rand() {
+  return (*caffe_rng())();
+}
 
 template <typename Dtype>
 Dtype caffe_nextafter(const Dtype b) {
@@ -238,40 +244,40 @@ void caffe_rng_bernoulli(const int n, const Dtype p, int* r) {
   caffe_rng_bernoulli(n, p, reinterpret_cast<unsigned int*>(r));
 }
 
-#define INSTANTIATE_MATH(Dtype)                                                                  \
-  template void caffe_cpu_axpby(const int, const Dtype, const Dtype*, const Dtype, Dtype*);      \
-  template void caffe_add_scalar(const int, const Dtype, Dtype*);                                \
-  template void caffe_cpu_scale(const int, const Dtype, const Dtype*, Dtype*);                   \
-  template void caffe_sqr(const int, const Dtype*, Dtype*);                                      \
-  template void caffe_sqrt(const int, const Dtype*, Dtype*);                                     \
-  template void caffe_exp(const int, const Dtype*, Dtype*);                                      \
-  template void caffe_log(const int, const Dtype*, Dtype*);                                      \
-  template void caffe_abs(const int, const Dtype*, Dtype*);                                      \
-  template void caffe_cpu_fabs(const int, const Dtype*, Dtype*);                                 \
-  template void caffe_cpu_sign(const int, const Dtype*, Dtype*);                                 \
-  template void caffe_cpu_sgnbit(const int, const Dtype*, Dtype*);                               \
-  template void caffe_powx(const int, const Dtype*, const Dtype, Dtype*);                        \
-  template void caffe_add(const int, const Dtype*, const Dtype*, Dtype*);                        \
-  template void caffe_sub(const int, const Dtype*, const Dtype*, Dtype*);                        \
-  template void caffe_mul(const int, const Dtype*, const Dtype*, Dtype*);                        \
-  template void caffe_div(const int, const Dtype*, const Dtype*, Dtype*);                        \
-  template Dtype caffe_nextafter(const Dtype);                                                   \
-  template void caffe_rng_uniform(const int, const Dtype, const Dtype, Dtype*);                  \
-  template void caffe_rng_gaussian(const int, const Dtype, const Dtype, Dtype*);                 \
-  template void caffe_rng_bernoulli(const int, const Dtype, int*);                               \
+#define INSTANTIATE_MATH(Dtype)                                                             \
+  template void caffe_cpu_axpby(const int, const Dtype, const Dtype*, const Dtype, Dtype*); \
+  template void caffe_add_scalar(const int, const Dtype, Dtype*);                           \
+  template void caffe_cpu_scale(const int, const Dtype, const Dtype*, Dtype*);              \
+  template void caffe_sqr(const int, const Dtype*, Dtype*);                                 \
+  template void caffe_sqrt(const int, const Dtype*, Dtype*);                                \
+  template void caffe_exp(const int, const Dtype*, Dtype*);                                 \
+  template void caffe_log(const int, const Dtype*, Dtype*);                                 \
+  template void caffe_abs(const int, const Dtype*, Dtype*);                                 \
+  template void caffe_cpu_fabs(const int, const Dtype*, Dtype*);                            \
+  template void caffe_cpu_sign(const int, const Dtype*, Dtype*);                            \
+  template void caffe_cpu_sgnbit(const int, const Dtype*, Dtype*);                          \
+  template void caffe_powx(const int, const Dtype*, const Dtype, Dtype*);                   \
+  template void caffe_add(const int, const Dtype*, const Dtype*, Dtype*);                   \
+  template void caffe_sub(const int, const Dtype*, const Dtype*, Dtype*);                   \
+  template void caffe_mul(const int, const Dtype*, const Dtype*, Dtype*);                   \
+  template void caffe_div(const int, const Dtype*, const Dtype*, Dtype*);                   \
+  template Dtype caffe_nextafter(const Dtype);                                              \
+  template void caffe_rng_uniform(const int, const Dtype, const Dtype, Dtype*);             \
+  template void caffe_rng_gaussian(const int, const Dtype, const Dtype, Dtype*);            \
+  template void caffe_rng_bernoulli(const int, const Dtype, int*);                          \
   template void caffe_rng_bernoulli(const int, const Dtype, unsigned int*)
 
 // What Blob needs for integers, too.
-#define INSTANTIATE_COPYING(Type)                                       \
-  template void caffe_copy(const int, const Type*, Type*);              \
+#define INSTANTIATE_COPYING(Type)                          \
+  template void caffe_copy(const int, const Type*, Type*); \
   template void caffe_set(const int, const Type, Type*)
 
-#define INSTANTIATE_BLAS1(Dtype)                                                        \
-  template void caffe_axpy(const int, const Dtype, const Dtype*, Dtype*);               \
-  template void caffe_scal(const int, const Dtype, Dtype*);                             \
-  template Dtype caffe_cpu_dot(const int, const Dtype*, const Dtype*);                  \
+#define INSTANTIATE_BLAS1(Dtype)                                                         \
+  template void caffe_axpy(const int, const Dtype, const Dtype*, Dtype*);                \
+  template void caffe_scal(const int, const Dtype, Dtype*);                              \
+  template Dtype caffe_cpu_dot(const int, const Dtype*, const Dtype*);                   \
   template Dtype caffe_cpu_strided_dot(const int, const Dtype*, const int, const Dtype*, \
-                                       const int);                                      \
+                                       const int);                                       \
   template Dtype caffe_cpu_asum(const int, const Dtype*)
 
 INSTANTIATE_MATH(float);

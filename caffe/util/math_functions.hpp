@@ -33,7 +33,9 @@ template <typename Dtype>
 void caffe_copy(const int N, const Dtype* X, Dtype* Y);
 template <typename Dtype>
 void caffe_set(const int N, const Dtype alpha, Dtype* X);
-inline void caffe_memset(const size_t N, const int alpha, void* X) { std::memset(X, alpha, N); }
+inline void caffe_memset(const size_t N, const int alpha, void* X) {
+  std::memset(X, alpha, N);
+}
 template <typename Dtype>
 void caffe_add_scalar(const int N, const Dtype alpha, Dtype* X);
 template <typename Dtype>

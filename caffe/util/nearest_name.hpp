@@ -6,8 +6,8 @@
 
 namespace caffe {
 
-/// The known name that a misspelt one most likely means: least Levenshtein distance, case ignored; empty
-/// when every name differs in more than half of its letters.
+/// The known name that a misspelt one most likely means: least Levenshtein distance, case ignored;
+/// empty when every name differs in more than half of its letters.
 std::string NearestName(const std::string& name, const std::vector<std::string>& known);
 
 /// " (did you mean 'Convolution'?)", or an empty string.

@@ -12,9 +12,10 @@
 
 namespace caffe {
 
-/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as
-/// 1, 2, 3" (SC 2011): four 32-bit numbers as a pure function of a 128-bit counter and a 64-bit key.
-/// Who owns a counter range can compute its numbers in any order, on any thread, and again later.
+/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy
+/// as 1, 2, 3" (SC 2011): four 32-bit numbers as a pure function of a 128-bit counter and a 64-bit
+/// key. Who owns a counter range can compute its numbers in any order, on any thread, and again
+/// later.
 struct Philox {
   uint32_t v[4];
 
@@ -51,7 +52,8 @@ inline uint64_t HashName(const char* name) {
   return h;
 }
 
-/// Uniform in the open interval (0, 1): (u + 1/2) / 2^32 of 24 significant bits, never 0 and never 1.
+/// Uniform in the open interval (0, 1): (u + 1/2) / 2^32 of 24 significant bits, never 0 and
+/// never 1.
 CAFFE_HOST_DEVICE inline float PhiloxUniform(uint32_t u) {
   return (static_cast<float>(u >> 8) + 0.5f) * (1.0f / 16777216.0f);
 }

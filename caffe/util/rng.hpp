@@ -13,7 +13,9 @@ namespace caffe {
 typedef PhiloxEngine rng_t;
 
 /// The calling thread's stream.
-inline rng_t* caffe_rng() { return static_cast<rng_t*>(Caffe::rng_stream().generator()); }
+inline rng_t* caffe_rng() {
+  return static_cast<rng_t*>(Caffe::rng_stream().generator());
+}
 
 /// Uniform integer in [0, n), without bias (n > 0).
 template <class Generator>

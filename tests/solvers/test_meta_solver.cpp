@@ -1,4 +1,4 @@
-#include "layers/metaperturb_layer.hpp"
+#include "layers/read_phi.hpp"
 #include "solvers/meta_solver_fixture.hpp"
 
 namespace caffe {

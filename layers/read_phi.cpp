@@ -1,0 +1,45 @@
+#include "layers/read_phi.hpp"
+
+#include <algorithm>
+
+#include "caffe/util/io.hpp"
+#include "layers/metaperturb_kernels.hpp"
+
+namespace caffe {
+
+using metaperturb::kPhiSize;
+
+namespace {
+
+bool EndsWith(const string& text, const string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+vector<double> ReadPhi(const string& file) {
+  NetParameter net;
+  BlobProto found;
+  if (EndsWith(file, ".binaryproto")) {
+    ReadProtoFromBinaryFileOrDie(file, &found);
+  } else {
+    if (EndsWith(file, ".prototxt")) {
+      ReadProtoFromTextFileOrDie(file, &net);
+    } else {
+      ReadProtoFromBinaryFileOrDie(file, &net);
+    }
+    const auto& layers = net.layer();
+    const auto layer = std::find_if(layers.begin(), layers.end(), [](const LayerParameter& l) {
+      return l.type() == "MetaPerturb" && l.blobs_size() > 0;
+    });
+    ENFORCE(layer != layers.end()) << file << ": holds no MetaPerturb layer with its phi";
+    found = layer->blobs(0);
+  }
+  vector<double> phi(found.double_data().begin(), found.double_data().end());
+  if (phi.empty()) phi.assign(found.data().begin(), found.data().end());
+  ENFORCE(phi.size() == size_t{kPhiSize})
+      << file << ": phi has " << phi.size() << " values where " << kPhiSize << " are expected";
+  return phi;
+}
+
+}  // namespace caffe
