@@ -29,7 +29,7 @@ set(metaperturb_long_headers <glog/logging.h> <boost/shared_ptr.hpp> <sstream> <
     <string> <vector> <caffe/proto/caffe.pb.h>)
 target_precompile_headers(metaperturb_caffe PRIVATE ${metaperturb_long_headers})
 
-# Kernels that exist once per vector instruction set; caffe/simd/dispatch.cpp chooses at run time.
+# Kernels that exist once per vector instruction set; layers/metaperturb_kernels.cpp chooses at run time.
 include(cmake/simd.cmake)
 
 file(GLOB plugin_sources CONFIGURE_DEPENDS layers/*.cpp solvers/*.cpp)
