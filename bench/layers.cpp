@@ -60,12 +60,14 @@ int main(int argc, char** argv) {
   Register("Pooling",
            "layer { name: 'p' type: 'Pooling' bottom: 'x' top: 'y' pooling_param { "
            "kernel_size: 2 stride: 2 } }");
-  for (const char* outputs : {"16", "32", "64"}) {
-    Register(std::string("Convolution") + outputs,
-             std::string("layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'y' "
-                         "convolution_param { num_output: ") +
-                 outputs +
-                 " kernel_size: 3 pad: 1 bias_term: false weight_filler { type: 'msra' } } }");
+  for (const char* engine : {"DEFAULT", "CAFFE"}) {  // CAFFE: the direct sum
+    for (const char* outputs : {"16", "32", "64", "256"}) {
+      Register(std::string("Convolution") + outputs + "/" + engine,
+               std::string("layer { name: 'c' type: 'Convolution' bottom: 'x' top: 'y' "
+                           "convolution_param { num_output: ") +
+                   outputs + " kernel_size: 3 pad: 1 bias_term: false engine: " + engine +
+                   " weight_filler { type: 'msra' } } }");
+    }
   }
   benchmark::RunSpecifiedBenchmarks();
   return 0;

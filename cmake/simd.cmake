@@ -8,5 +8,9 @@ foreach(isa generic avx2 avx512)
   set_source_files_properties(layers/metaperturb_kernels_${isa}.cpp
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}")
 endforeach()
+foreach(isa avx2 avx512)
+  set_source_files_properties(caffe/layers/winograd_kernels_${isa}.cpp
+    PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}" SKIP_PRECOMPILE_HEADERS ON)
+endforeach()
 # Its vectors are passed between functions that are all inlined: no calling convention is involved.
 set_source_files_properties(caffe/util/channel_loops.cpp PROPERTIES COMPILE_OPTIONS "-Wno-psabi")

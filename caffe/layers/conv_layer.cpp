@@ -101,13 +101,15 @@ void ConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   g.out_h = OutputExtent("height", g.in_h, g.kernel_h, g.pad_h, g.stride_h, g.dilation_h);
   g.out_w = OutputExtent("width", g.in_w, g.kernel_w, g.pad_w, g.stride_w, g.dilation_w);
   for (Blob<Dtype>* blob : top) blob->Reshape(g.num, g.out_channels, g.out_h, g.out_w);
-  if (std::is_same<Dtype, float>::value && (!dnnl_ || !(dnnl_->geometry() == g))) {
-    dnnl_.reset(new DnnlConvolution(g));
+  if (std::is_same<Dtype, float>::value && (!fast_ || !(fast_->geometry() == g))) {
+    const bool direct =
+        this->layer_param_.convolution_param().engine() == ConvolutionParameter::CAFFE;
+    fast_ = FloatConvolution::Create(g, direct);
   }
 }
 
 // The fast path is float's alone; the overloads keep the casts in one place.
-static void RunForward(DnnlConvolution* conv, const vector<shared_ptr<Blob<float>>>& params,
+static void RunForward(FloatConvolution* conv, const vector<shared_ptr<Blob<float>>>& params,
                        const Blob<float>& bottom, Blob<float>* top) {
   conv->Forward(bottom.cpu_data(conv->src_block()), params[0]->cpu_data(),
                 params.size() > 1 ? params[1]->cpu_data() : nullptr,
@@ -119,7 +121,7 @@ void ConvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   for (size_t i = 0; i < bottom.size(); ++i) {
     if constexpr (std::is_same<Dtype, float>::value) {
-      RunForward(dnnl_.get(), this->blobs_, *bottom[i], top[i]);
+      RunForward(fast_.get(), this->blobs_, *bottom[i], top[i]);
     } else {
       ForwardPlain(*bottom[i], top[i]);
     }
@@ -132,17 +134,17 @@ void ConvolutionLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                            const vector<Blob<Dtype>*>& bottom) {
   for (size_t i = 0; i < top.size(); ++i) {
     if constexpr (std::is_same<Dtype, float>::value) {
-      const float* top_diff = top[i]->cpu_diff(dnnl_->dst_block());
+      const float* top_diff = top[i]->cpu_diff(fast_->dst_block());
       const bool weights = this->param_propagate_down(0);
       const bool bias = geometry_.bias && this->param_propagate_down(1);
       if (weights || bias) {
-        dnnl_->BackwardWeights(bottom[i]->cpu_data(dnnl_->src_block()), top_diff,
+        fast_->BackwardWeights(bottom[i]->cpu_data(fast_->src_block()), top_diff,
                                weights ? this->blobs_[0]->mutable_cpu_diff() : nullptr,
                                bias ? this->blobs_[1]->mutable_cpu_diff() : nullptr);
       }
       if (propagate_down[i]) {
-        dnnl_->BackwardData(top_diff, this->blobs_[0]->cpu_data(),
-                            bottom[i]->overwrite_cpu_diff(dnnl_->src_block()));
+        fast_->BackwardData(top_diff, this->blobs_[0]->cpu_data(),
+                            bottom[i]->overwrite_cpu_diff(fast_->src_block()));
       }
     } else {
       BackwardPlain(*top[i], propagate_down[i], bottom[i]);

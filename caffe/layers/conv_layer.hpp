@@ -6,7 +6,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/layers/dnnl_convolution.hpp"
+#include "caffe/layers/float_convolution.hpp"
 #include "caffe/proto/caffe.pb.h"
 
 namespace caffe {
@@ -21,7 +21,8 @@ namespace caffe {
 /// bias_filler. blobs: [0] weights num_output x (channels / group) x kernel_h x kernel_w, [1] bias
 /// num_output. Any number of bottoms of one shape, each with its top.
 ///
-/// float runs on oneDNN in channel blocks; double, and nothing else, by im2col and BLAS.
+/// float runs in channel blocks: 3x3 convolutions of stride 1 by Winograd's algorithm, others, and
+/// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:
@@ -47,7 +48,7 @@ class ConvolutionLayer : public Layer<Dtype> {
   const Dtype* Columns(const Dtype* image);
 
   ConvGeometry geometry_;
-  std::unique_ptr<DnnlConvolution> dnnl_;
+  std::unique_ptr<FloatConvolution> fast_;  // float alone
   Blob<Dtype> columns_;  // reference path: (channels kernel_h kernel_w) x (out_h out_w)
 };
 

@@ -1,7 +1,6 @@
 #include "caffe/layers/dnnl_convolution.hpp"
 
 #include <cstring>
-#include <tuple>
 #include <vector>
 
 #include "caffe/util/channel_blocks.hpp"
@@ -15,12 +14,6 @@ using dnnl::memory;
 using Arguments = std::unordered_map<int, memory>;
 using Dims = memory::dims;
 using Tag = memory::format_tag;
-
-auto Tied(const ConvGeometry& g) {
-  return std::tie(g.num, g.in_channels, g.in_h, g.in_w, g.out_channels, g.out_h, g.out_w,
-                  g.kernel_h, g.kernel_w, g.stride_h, g.stride_w, g.pad_h, g.pad_w, g.dilation_h,
-                  g.dilation_w, g.group, g.bias);
-}
 
 memory Unbound(const memory::desc& desc) {
   return memory(desc, DnnlEngine(), nullptr);
@@ -66,10 +59,6 @@ bool IsFast(const Desc& desc) {
 }
 
 }  // namespace
-
-bool ConvGeometry::operator==(const ConvGeometry& o) const {
-  return Tied(*this) == Tied(o);
-}
 
 struct DnnlConvolution::Impl {
   ConvGeometry g;
@@ -176,16 +165,14 @@ void DnnlConvolution::Impl::MakeBackwardWeights() {
   add_weights = dnnl::reorder(weights_diff, weights_target, add);
 }
 
-DnnlConvolution::DnnlConvolution(const ConvGeometry& geometry) : impl_(new Impl) {
+DnnlConvolution::DnnlConvolution(const ConvGeometry& geometry)
+    : FloatConvolution(geometry), impl_(new Impl) {
   impl_->g = geometry;
   impl_->MakeForward();
 }
 
 DnnlConvolution::~DnnlConvolution() = default;
 
-const ConvGeometry& DnnlConvolution::geometry() const {
-  return impl_->g;
-}
 int DnnlConvolution::src_block() const {
   return impl_->src_block;
 }
