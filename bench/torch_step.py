@@ -148,7 +148,7 @@ def build(name, formula, classes=10):
             last = channels or last
     else:
         layers, last = [unit(3, 32, 3, 1, 1, formula)], 32
-        for channels, stride in ((64, 1), (128, 1), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2),
+        for channels, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2),
                                  (1024, 1)):
             layers += [unit(last, last, 3, stride, last, formula), unit(last, channels, 1, 1, 1, formula)]
             last = channels

@@ -191,7 +191,7 @@ NetParameter MobileNet(const ModelOptions& options) {
   Builder b("MobileNet", options);
   string x = b.ConvolutionUnit("conv1", "data", 32, 3, 1);
   int in = 32, unit = 1;
-  const std::pair<int, int> units[] = {{64, 1},  {128, 1},  {128, 1}, {256, 2}, {256, 1},
+  const std::pair<int, int> units[] = {{64, 1},  {128, 2},  {128, 1}, {256, 2}, {256, 1},
                                        {512, 2}, {512, 1},  {512, 1}, {512, 1}, {512, 1},
                                        {512, 1}, {1024, 2}, {1024, 1}};
   for (const auto& [channels, stride] : units) {

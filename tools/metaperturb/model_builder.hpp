@@ -23,8 +23,8 @@ struct ModelOptions {
 ///   resnet20   He et al., 2016, section 4.2: 3 stages of 3 blocks, 16, 32 and 64 channels; where a
 ///              stage begins, the shortcut is subsampled and filled up with zero channels
 ///   vgg9       64 M 128 M 256 256 M 512 512 M 512 512 (M: max pooling), global average pooling
-///   mobilenet  Howard et al., 2017: 13 pairs of depthwise and pointwise convolutions; stride 1 in
-///              the first convolution and in the first stage that halves the image there
+///   mobilenet  Howard et al., 2017: 13 pairs of depthwise and pointwise convolutions; the first
+///              convolution, which halves the image there, has stride 1
 /// An unknown name is a caffe::Error.
 caffe::NetParameter BuildModel(const std::string& name, const ModelOptions& options);
 
