@@ -84,6 +84,10 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
   }
   SumLanes(s, plan, scratch.lanes, 1.0f / s.channels, scratch.padded[1]);
   PlaneStencil(s, plan, scratch.padded[1], phi + kB2, 1.0f, scratch.plane);
+  // Copies that no store can change spare reading them again after each.
+  const float rest = 1.0f - output.a, clip = output.clip, slope = output.slope;
+  const int width = s.width;
+  const float* plane = scratch.plane;
   for (int g = 0; g < s.groups; ++g) {
     const size_t offset = size_t(g) * plan.area * kBlock;
     const float* epsilon = noise.epsilon ? noise.epsilon + offset : nullptr;
@@ -93,15 +97,15 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
     }
     const V as = Load(output.s + g * kBlock) * output.a;
     ForEachSum(s, plan, scratch.r + g * plan.lanes_padded, phi + kA2, [&](int h, int w, V sum) {
-      const int i = h * s.width + w;
+      const int i = h * width + w;
       const size_t at = offset + i * kBlock;
-      V u = sum + scratch.plane[i];
+      V u = sum + plane[i];
       if (epsilon) u += Load(epsilon + i * kBlock);
       const V zv = Softplus(u);
       Store(z + at, zv);
-      const V t = Load(x + at) * (as * zv + (1.0f - output.a));
-      const V limited = t > output.clip ? Set(output.clip) : t;  // a NaN stays one
-      Store(y + at, limited > 0.0f ? limited : limited * output.slope);
+      const V t = Load(x + at) * (as * zv + rest);
+      const V limited = t > clip ? Set(clip) : t;  // a NaN stays one
+      Store(y + at, limited > 0.0f ? limited : limited * slope);
     });
   }
 }
@@ -110,7 +114,9 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
 inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<float>& output,
                             const float* x, const float* z, const float* dy, float* dx, float* ds,
                             const Scratch& scratch) {
-  SetZero(scratch.lanes, size_t(plan.area) * kBlock);
+  const float rest = 1.0f - output.a, clip = output.clip, slope = output.slope;
+  float* lanes = scratch.lanes;
+  SetZero(lanes, size_t(plan.area) * kBlock);
   for (int g = 0; g < s.groups; ++g) {
     const size_t offset = size_t(g) * plan.area * kBlock;
     float* d1 = scratch.d1 + g * plan.lanes_padded;
@@ -121,15 +127,15 @@ inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<
         const int i = h * s.width + w;
         const size_t at = offset + i * kBlock;
         const V xv = Load(x + at), zv = Load(z + at);
-        const V factor = as * zv + (1.0f - output.a);
+        const V factor = as * zv + rest;
         const V t = xv * factor;
         const V g_in = Load(dy + at);
-        const V g_out = t <= output.clip ? (t > 0.0f ? g_in : g_in * output.slope) : V{};
+        const V g_out = t <= clip ? (t > 0.0f ? g_in : g_in * slope) : V{};
         const V gx = g_out * xv;
         ds_sum += gx * zv;
         const V d = gx * as * (1.0f - ExpOfNegative(-zv));
         Store(d1 + PaddedAt(plan, h, w) * kBlock, d);
-        Store(scratch.lanes + i * kBlock, Load(scratch.lanes + i * kBlock) + d);
+        Store(lanes + i * kBlock, Load(lanes + i * kBlock) + d);
         Store(dx + at, g_out * factor);
       }
     }

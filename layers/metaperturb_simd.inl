@@ -9,15 +9,22 @@ inline V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
 inline void Store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
 inline V Set(float f) { return f - V{}; }
 inline V Relu(V v) { return v > 0.0f ? v : V{}; }
-// Halves are folded onto each other, in the same order for every instruction set of one width.
-inline float Sum(V v) {
-#pragma GCC unroll 4
-  for (int width = kBlock / 2; width > 0; width /= 2) {
-    VI partner;
-    for (int l = 0; l < kBlock; ++l) partner[l] = l ^ width;
-    v += __builtin_shuffle(v, partner);
+// The sums of neighbouring lanes of a and b, four lanes at a time: a0 + a1, a2 + a3, b0 + b1, b2 + b3, ...
+template <int kLanes = kBlock, class Vector = V>
+inline Vector PairSums(Vector a, Vector b) {
+  typedef decltype(a < b) Index;
+  if constexpr (kLanes == 8) {
+    return __builtin_shuffle(a, b, Index{0, 2, 8, 10, 4, 6, 12, 14}) +
+           __builtin_shuffle(a, b, Index{1, 3, 9, 11, 5, 7, 13, 15});
+  } else {
+    return __builtin_shuffle(a, b, Index{0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30}) +
+           __builtin_shuffle(a, b, Index{1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31});
   }
-  return v[0];
+}
+inline float Sum(V v) {
+  v = PairSums(v, v);
+  v = PairSums(v, v);  // each four lanes' sum, in the first of them
+  return kBlock == 8 ? v[0] + v[4] : (v[0] + v[4]) + (v[8 % kBlock] + v[12 % kBlock]);
 }
 
 inline V AsFloat(VI bits) { return reinterpret_cast<V&>(bits); }
@@ -50,37 +57,34 @@ inline V Select(Bits bits, V v) {
 #endif
 }
 
-// e^x for x <= 0, relative error below 2e-7: 2^n e^r with |r| <= ln 2 / 2, Taylor of degree 7.
+// Polynomials are minimax fits (Remez) whose relative errors lie below float's rounding.
+
+// e^x for x <= 0: 2^n e^r with |r| <= ln 2 / 2.
 inline V ExpOfNegative(V x) {
   x = x > -87.0f ? x : Set(-87.0f);
   const V t = x * 1.44269504f;
   const VI n = __builtin_convertvector(t - 0.5f, VI);  // truncation: rounds to nearest for t <= 0
   const V nf = __builtin_convertvector(n, V);
   const V r = (x - nf * 0.693359375f) + nf * 2.12194440e-4f;
-  V p = Set(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
+  V p = Set(8.37465e-3f);
+  p = p * r + 4.189832e-2f;
+  p = p * r + 0.16666457f;
+  p = p * r + 0.49999147f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   return p * AsFloat((n + 127) << 23);
 }
 
-// ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = 2 artanh(t / (2 + t)), a series in at
-// most 1/9.
+// ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = 2 artanh(t / (2 + t)), a polynomial
+// of a square that is at most 1/9.
 inline V Softplus(V x) {
   const V t = ExpOfNegative(x > 0.0f ? -x : x);
   const V s = t / (t + 2.0f);
   const V q = s * s;
-  V p = Set(2.0f / 15);
-  p = p * q + 2.0f / 13;
-  p = p * q + 2.0f / 11;
-  p = p * q + 2.0f / 9;
-  p = p * q + 2.0f / 7;
-  p = p * q + 2.0f / 5;
-  p = p * q + 2.0f / 3;
+  V p = Set(0.28024459f);
+  p = p * q + 0.27999141f;
+  p = p * q + 0.40021699f;
+  p = p * q + 0.66666413f;
   p = p * q + 2.0f;
   return Relu(x) + s * p;
 }
@@ -92,10 +96,9 @@ inline V LogOfFraction(V x) {
   const V m = AsFloat(bits - (exponent << 23));
   const V s = (m - 1.0f) / (m + 1.0f);
   const V q = s * s;
-  V p = Set(2.0f / 9);
-  p = p * q + 2.0f / 7;
-  p = p * q + 2.0f / 5;
-  p = p * q + 2.0f / 3;
+  V p = Set(0.29871728f);
+  p = p * q + 0.39977542f;
+  p = p * q + 0.66666776f;
   p = p * q + 2.0f;
   return __builtin_convertvector(exponent, V) * 0.69314718f + s * p;
 }
@@ -119,18 +122,16 @@ inline void NormalPair(VU u0, VU u1, V* out0, V* out1) {
   const V folded = w > 0.25f ? 0.5f - w : w;
   const V a = folded * 6.2831853f;
   const V q = a * a;
-  V sine = Set(-1.0f / 39916800);
-  sine = sine * q + 1.0f / 362880;
-  sine = sine * q - 1.0f / 5040;
-  sine = sine * q + 1.0f / 120;
-  sine = sine * q - 1.0f / 6;
+  V sine = Set(2.60893267e-6f);
+  sine = sine * q - 1.98111128e-4f;
+  sine = sine * q + 8.33308817e-3f;
+  sine = sine * q - 0.166666605f;
   sine = (sine * q + 1.0f) * a;
-  V cosine = Set(1.0f / 479001600);
-  cosine = cosine * q - 1.0f / 3628800;
-  cosine = cosine * q + 1.0f / 40320;
-  cosine = cosine * q - 1.0f / 720;
-  cosine = cosine * q + 1.0f / 24;
-  cosine = cosine * q - 0.5f;
+  V cosine = Set(-2.60771054e-7f);
+  cosine = cosine * q + 2.47618862e-5f;
+  cosine = cosine * q - 1.38884035e-3f;
+  cosine = cosine * q + 4.16666407e-2f;
+  cosine = cosine * q - 0.499999995f;
   cosine = cosine * q + 1.0f;
   // u = turn + 1/2 is half a turn further: both change sign.
   *out0 = radius * (w > 0.25f ? cosine : -cosine);

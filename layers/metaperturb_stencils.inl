@@ -194,9 +194,20 @@ inline void CopyPadded(const ImageShape& s, const Plan& plan, const float* from,
 inline void SumLanes(const ImageShape& s, const Plan& plan, const float* lanes, float scale,
                      float* padded) {
   for (int h = 0; h < s.height; ++h) {
-    for (int w = 0; w < s.width; ++w) {
-      padded[PaddedAt(plan, h, w)] = scale * Sum(Load(lanes + (h * s.width + w) * kBlock));
+    const float* from = lanes + size_t(h) * s.width * kBlock;
+    float* to = padded + PaddedAt(plan, h, 0);
+    int w = 0;
+    for (; w + 4 <= s.width; w += 4, from += 4 * kBlock) {
+      const V ab = PairSums(Load(from), Load(from + kBlock));
+      const V cd = PairSums(Load(from + 2 * kBlock), Load(from + 3 * kBlock));
+      const V sums = PairSums(ab, cd) * scale;  // of four lanes each: a b c d, a b c d, ...
+      for (int p = 0; p < 4; ++p) {
+        to[w + p] = kBlock == 8 ? sums[p] + sums[p + 4]
+                                : (sums[p] + sums[p + 4]) +
+                                      (sums[p + 8 % kBlock] + sums[p + 12 % kBlock]);
+      }
     }
+    for (; w < s.width; ++w, from += kBlock) to[w] = scale * Sum(Load(from));
   }
 }
 
