@@ -5,6 +5,7 @@
 
 #include "caffe/util/channel_blocks.hpp"
 #include "caffe/util/dnnl_util.hpp"
+#include "caffe/util/scratch.hpp"
 
 namespace caffe {
 
@@ -19,9 +20,17 @@ memory Unbound(const memory::desc& desc) {
   return memory(desc, DnnlEngine(), nullptr);
 }
 
+// A whole number of cache lines.
+size_t Floats(const memory::desc& desc) {
+  return (desc.get_size() + 63) / 64 * 16;
+}
+
 void Bind(Arguments* arguments, int name, const float* data) {
   arguments->at(name).set_data_handle(const_cast<float*>(data));
 }
+
+// Copies of weights and their gradients: of the convolution that is running, not of each.
+thread_local Scratch scratch;
 
 // A copy of an array in the layout that a primitive asks for; none where the array has it.
 class LayoutCopy {
@@ -29,15 +38,18 @@ class LayoutCopy {
   LayoutCopy(const memory::desc& given, const memory::desc& wanted)
       : source_(Unbound(given)), same_(given == wanted) {
     if (same_) return;
-    copy_ = memory(wanted, DnnlEngine());
+    copy_ = Unbound(wanted);
     reorder_ = dnnl::reorder(source_, copy_);
   }
-  // The data in the wanted layout.
-  const float* Of(const float* data) {
+  // Floats of memory for the copy.
+  size_t size() const { return same_ ? 0 : Floats(copy_.get_desc()); }
+  // The data in the wanted layout; where that is a copy, it lies at `to`.
+  const float* Of(const float* data, float* to) {
     if (same_) return data;
     source_.set_data_handle(const_cast<float*>(data));
+    copy_.set_data_handle(to);
     reorder_.execute(DnnlStream(), source_, copy_);
-    return static_cast<const float*>(copy_.get_data_handle());
+    return to;
   }
 
  private:
@@ -149,7 +161,7 @@ void DnnlConvolution::Impl::MakeBackwardWeights() {
   weights_src.reset(new LayoutCopy(src, from));
   weights_dst.reset(new LayoutCopy(dst, to));
   backward_weights.primitive = dnnl::convolution_backward_weights(pd);
-  weights_diff = memory(pd.diff_weights_desc(), DnnlEngine());
+  weights_diff = Unbound(pd.diff_weights_desc());
   backward_weights.arguments = {{DNNL_ARG_SRC, Unbound(from)},
                                 {DNNL_ARG_DIFF_DST, Unbound(to)},
                                 {DNNL_ARG_DIFF_WEIGHTS, weights_diff}};
@@ -184,7 +196,8 @@ void DnnlConvolution::Forward(const float* src, const float* weights, const floa
                               float* dst) {
   Pass& pass = impl_->forward;
   Bind(&pass.arguments, DNNL_ARG_SRC, src);
-  Bind(&pass.arguments, DNNL_ARG_WEIGHTS, pass.weights->Of(weights));
+  Bind(&pass.arguments, DNNL_ARG_WEIGHTS,
+       pass.weights->Of(weights, scratch.Get(pass.weights->size())));
   if (impl_->g.bias) Bind(&pass.arguments, DNNL_ARG_BIAS, bias);
   Bind(&pass.arguments, DNNL_ARG_DST, dst);
   pass.primitive.execute(DnnlStream(), pass.arguments);
@@ -194,7 +207,8 @@ void DnnlConvolution::BackwardData(const float* dst_diff, const float* weights, 
   Pass& pass = impl_->backward_data;
   if (!pass.primitive) impl_->MakeBackwardData();
   Bind(&pass.arguments, DNNL_ARG_DIFF_DST, dst_diff);
-  Bind(&pass.arguments, DNNL_ARG_WEIGHTS, pass.weights->Of(weights));
+  Bind(&pass.arguments, DNNL_ARG_WEIGHTS,
+       pass.weights->Of(weights, scratch.Get(pass.weights->size())));
   Bind(&pass.arguments, DNNL_ARG_DIFF_SRC, src_diff);
   pass.primitive.execute(DnnlStream(), pass.arguments);
 }
@@ -203,10 +217,15 @@ void DnnlConvolution::BackwardWeights(const float* src, const float* dst_diff, f
                                       float* bias_diff) {
   Pass& pass = impl_->backward_weights;
   if (!pass.primitive) impl_->MakeBackwardWeights();
-  Bind(&pass.arguments, DNNL_ARG_SRC, impl_->weights_src->Of(src));
-  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, impl_->weights_dst->Of(dst_diff));
+  LayoutCopy &from = *impl_->weights_src, &to = *impl_->weights_dst;
+  float* memory = scratch.Get(from.size() + to.size() + Floats(impl_->weights_diff.get_desc()));
+  float* diff = memory + from.size() + to.size();
+  Bind(&pass.arguments, DNNL_ARG_SRC, from.Of(src, memory));
+  Bind(&pass.arguments, DNNL_ARG_DIFF_DST, to.Of(dst_diff, memory + from.size()));
+  Bind(&pass.arguments, DNNL_ARG_DIFF_WEIGHTS, diff);
   pass.primitive.execute(DnnlStream(), pass.arguments);
   if (weights_diff) {
+    impl_->weights_diff.set_data_handle(diff);
     impl_->weights_target.set_data_handle(weights_diff);
     impl_->add_weights.execute(DnnlStream(), impl_->weights_diff, impl_->weights_target);
   }

@@ -3,40 +3,16 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <utility>
 
 #include "caffe/util/channel_blocks.hpp"
 #include "caffe/util/channel_loops.hpp"
+#include "caffe/util/scratch.hpp"
 
 namespace caffe {
 
 namespace {
-
-// Memory that a thread keeps for the next convolution: it grows to the largest need, so that a
-// training step allocates nothing.
-class Scratch {
- public:
-  float* Get(size_t count) {
-    if (count > count_) {
-      data_.reset(
-          static_cast<float*>(std::aligned_alloc(64, (count * sizeof(float) + 63) & ~63ul)));
-      if (!data_) throw std::bad_alloc();
-      // Rows beyond the last tile are multiplied too: they must not hold numbers that are slow.
-      std::memset(data_.get(), 0, count * sizeof(float));
-      count_ = count;
-    }
-    return data_.get();
-  }
-
- private:
-  struct Free {
-    void operator()(float* data) const { std::free(data); }
-  };
-  std::unique_ptr<float, Free> data_;
-  size_t count_ = 0;
-};
 
 thread_local Scratch thread_scratch;  // of one thread's tiles
 thread_local Scratch shared_scratch;  // what all threads of a convolution read or add to
