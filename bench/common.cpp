@@ -10,9 +10,9 @@
 #include <random>
 
 #include "caffe/layers/memory_data_layer.hpp"
-#include "caffe/util/threads.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "util/threads.hpp"
 
 namespace metaperturb {
 namespace bench {

@@ -6,7 +6,7 @@
 
 #include "bench/common.hpp"
 #include "bench/layer_net.hpp"
-#include "caffe/util/threads.hpp"
+#include "util/threads.hpp"
 
 namespace {
 

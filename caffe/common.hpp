@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "caffe/util/device_alternate.hpp"
-#include "caffe/util/error.hpp"
+#include "util/error.hpp"
 
 #define STRINGIFY(m) #m
 #define AS_STRING(m) STRINGIFY(m)

@@ -6,7 +6,7 @@
 #include "caffe/blob.hpp"
 #include "caffe/common.hpp"
 #include "caffe/proto/caffe.pb.h"
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 

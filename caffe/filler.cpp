@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "caffe/util/math_functions.hpp"
-#include "caffe/util/nearest_name.hpp"
+#include "util/nearest_name.hpp"
 
 namespace caffe {
 

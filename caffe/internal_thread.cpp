@@ -1,7 +1,7 @@
 #include "caffe/internal_thread.hpp"
 
 #include "caffe/util/rng.hpp"
-#include "caffe/util/threads.hpp"
+#include "util/threads.hpp"
 
 namespace caffe {
 

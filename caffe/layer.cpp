@@ -1,6 +1,6 @@
 #include "caffe/layer.hpp"
 
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "caffe/util/io.hpp"
-#include "caffe/util/nearest_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "util/nearest_name.hpp"
 
 namespace caffe {
 

@@ -8,7 +8,7 @@
 #include "caffe/net.hpp"
 #include "caffe/solver_factory.hpp"
 #include "caffe/util/benchmark.hpp"
-#include "caffe/util/progress.hpp"
+#include "util/progress.hpp"
 
 namespace caffe {
 

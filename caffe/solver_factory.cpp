@@ -1,6 +1,6 @@
 #include "caffe/solver_factory.hpp"
 
-#include "caffe/util/nearest_name.hpp"
+#include "util/nearest_name.hpp"
 
 namespace caffe {
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "caffe/common.hpp"
-#include "caffe/util/channel_blocks.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
 

@@ -5,7 +5,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/metaperturb)
 install(TARGETS metaperturb_caffe metaperturb EXPORT metaperturb-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT metaperturb-targets NAMESPACE metaperturb:: DESTINATION ${package_dir})
-install(DIRECTORY caffe layers solvers DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/metaperturb
+install(DIRECTORY caffe layers solvers util DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/metaperturb
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 install(DIRECTORY ${proto_root}/caffe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/metaperturb
         FILES_MATCHING PATTERN "*.pb.h" PATTERN "*.proto")

@@ -5,7 +5,7 @@ add_library(metaperturb_options INTERFACE)
 target_compile_options(metaperturb_options INTERFACE
   -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
 
-file(GLOB_RECURSE caffe_sources CONFIGURE_DEPENDS caffe/*.cpp)
+file(GLOB_RECURSE caffe_sources CONFIGURE_DEPENDS caffe/*.cpp util/*.cpp)
 add_library(metaperturb_caffe ${caffe_sources} ${proto_sources})
 set_target_properties(metaperturb_caffe PROPERTIES OUTPUT_NAME metaperturb_caffe
                                                    EXPORT_NAME caffe VERSION ${PROJECT_VERSION})
@@ -35,6 +35,7 @@ include(cmake/simd.cmake)
 file(GLOB plugin_sources CONFIGURE_DEPENDS layers/*.cpp solvers/*.cpp)
 add_library(metaperturb ${plugin_sources})
 set_target_properties(metaperturb PROPERTIES EXPORT_NAME metaperturb VERSION ${PROJECT_VERSION})
+target_compile_definitions(metaperturb PUBLIC METAPERTURB_HAS_FIELD)  # metaperturb_param in caffe.proto
 target_link_libraries(metaperturb PUBLIC metaperturb_caffe
                                   PRIVATE $<BUILD_INTERFACE:metaperturb_options> OpenMP::OpenMP_CXX)
 

@@ -5,7 +5,8 @@
 #include <set>
 #include <vector>
 
-#include "caffe/common.hpp"
+#include "layers/metaperturb_param.hpp"
+#include "util/error.hpp"
 
 namespace metaperturb {
 
@@ -138,7 +139,7 @@ int InsertMetaPerturb(const NetParameter& net, const InsertOptions& options, Net
       *mp->mutable_exclude() = layer.exclude();
     }
     if (options.shared) mp->add_param()->set_name("phi");
-    *mp->mutable_metaperturb_param() = options.param;
+    SetParam(options.param, options.as_param_str, mp);
     renamed[net.layer(i).top(0)] = mp->name();
   }
   *out = result;

@@ -15,7 +15,7 @@ struct ImageShape {
 };
 
 /// Where an image's noise comes from: `epsilon` in channel blocks; else, with `sample`, standard
-/// normal numbers of Philox (caffe/util/philox.hpp): number p % 4 of counter (p / 4, image *
+/// normal numbers of Philox (util/philox.hpp): number p % 4 of counter (p / 4, image *
 /// channels + channel, pass), with p the pixel's index; else zero.
 struct NoiseSource {
   const float* epsilon = nullptr;

@@ -39,7 +39,13 @@ void ForEachImage(int num, vector<metaperturb::AlignedVector<float>>* scratch, s
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                          const vector<Blob<Dtype>*>&) {
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
+  metaperturb::InLayer(*this, [&] { SetUpChecked(bottom); });
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::SetUpChecked(const vector<Blob<Dtype>*>& bottom) {
+  param_ = metaperturb::GetParam(this->layer_param_);
+  const MetaPerturbParameter& param = param_;
   ENFORCE(bottom[0]->num_axes() == 4)
       << "takes N x C x H x W; the bottom has shape " << bottom[0]->shape_string();
   ENFORCE(param.channel_norm_factor() > 0)
@@ -75,7 +81,7 @@ void MetaPerturbLayer<Dtype>::InitBlobs() {
     return;
   }
   blobs.emplace_back(new Blob<Dtype>(vector<int>{kPhiSize}));
-  const string& file = this->layer_param_.metaperturb_param().phi();
+  const string& file = param_.phi();
   if (file.empty()) {
     caffe_rng_gaussian(kPhiSize, Dtype(0), Dtype(0.01), blobs[0]->mutable_cpu_data());
   } else {
@@ -106,6 +112,12 @@ void MetaPerturbLayer<Dtype>::SetLearningRates() {
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
+  metaperturb::InLayer(*this, [&] { ReshapeChecked(bottom, top); });
+}
+
+template <typename Dtype>
+void MetaPerturbLayer<Dtype>::ReshapeChecked(const vector<Blob<Dtype>*>& bottom,
+                                             const vector<Blob<Dtype>*>& top) {
   const Blob<Dtype>& x = *bottom[0];
   ENFORCE(bottom[0] != top[0]) << "cannot work in place: give the top a name of its own";
   ENFORCE(x.num_axes() == 4 && x.channels() == channels_)
@@ -116,12 +128,12 @@ void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   ENFORCE(this->phase_ == TEST || x.num() > 1)
       << "the batch holds 1 image: TRAIN needs at least 2, for the variance over the batch";
   top[0]->ReshapeLike(x);
-  z_.ReshapeLike(x);
   num_ = x.num();
   block_ = std::is_same<Dtype, float>::value ? metaperturb::BestKernels().block : 1;
-  const ChannelBlocks layout = x.Blocks(block_);
+  const ChannelBlocks layout = {block_, num_, channels_, x.height() * x.width()};
   lanes_ = layout.groups() * block_;
   image_size_ = size_t(lanes_) * layout.spatial;
+  z_.resize(num_ * image_size_);
   image_.channels = channels_;
   image_.height = x.height();
   image_.width = x.width();
@@ -136,6 +148,7 @@ void MetaPerturbLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   mu_signs_.resize(signs);
 }
 
+#ifndef METAPERTURB_FOREIGN_HOST
 template <typename Dtype>
 bool MetaPerturbLayer<Dtype>::Absorb(Layer<Dtype>* next) {
   if (!std::is_same<Dtype, float>::value || slope_ != 1 || string(next->type()) != "ReLU") {
@@ -144,18 +157,18 @@ bool MetaPerturbLayer<Dtype>::Absorb(Layer<Dtype>* next) {
   slope_ = next->layer_param().relu_param().negative_slope();
   return true;
 }
+#endif
 
 template <typename Dtype>
 metaperturb::Output<Dtype> MetaPerturbLayer<Dtype>::OutputOf() const {
-  return {s_.data(), a_, Dtype(this->layer_param_.metaperturb_param().clip_value()), slope_};
+  return {s_.data(), a_, Dtype(param_.clip_value()), slope_};
 }
 
 template <typename Dtype>
 Dtype MetaPerturbLayer<Dtype>::NoiseCoefficient() const {
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
-  Dtype a = param.noise_coeff();
-  if (param.anneal_iter() > 0) {
-    a *= std::min(Dtype(1), this->blobs_[3]->cpu_data()[0] / Dtype(param.anneal_iter()));
+  Dtype a = param_.noise_coeff();
+  if (param_.anneal_iter() > 0) {
+    a *= std::min(Dtype(1), this->blobs_[3]->cpu_data()[0] / Dtype(param_.anneal_iter()));
   }
   return a;
 }
@@ -164,17 +177,15 @@ template <typename Dtype>
 metaperturb::NoiseSource MetaPerturbLayer<Dtype>::Noise(int image,
                                                         const Blob<Dtype>* epsilon) const {
   metaperturb::NoiseSource noise;
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
-  noise.sample = !epsilon && param.noise() == MetaPerturbParameter_Noise_SAMPLE;
-  noise.key = this->random_key();
-  noise.pass = this->pass();
+  noise.sample = !epsilon && param_.noise() == MetaPerturbParameter_Noise_SAMPLE;
+  noise.key = this->noise_key();
+  noise.pass = this->noise_pass();
   noise.image = image;
   return noise;
 }
 
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::ComputeScale() {
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
   const Dtype* w = this->blobs_[0]->cpu_data() + kW;
   const bool train = this->phase_ == TRAIN;
   Dtype* running_mean = train ? this->blobs_[1]->mutable_cpu_data() : nullptr;
@@ -182,7 +193,7 @@ void MetaPerturbLayer<Dtype>::ComputeScale() {
   const Dtype* stored_mean = this->blobs_[1]->cpu_data();
   const Dtype* stored_var = this->blobs_[2]->cpu_data();
   // As it was written: 0.9, not the nearest float.
-  const double old = std::round(double(param.moving_average_fraction()) * 1e7) / 1e7;
+  const double old = std::round(double(param_.moving_average_fraction()) * 1e7) / 1e7;
   for (int c = 0; c < channels_; ++c) {
     Dtype* feature = &features_[c * kFeatures];
     for (int k = 0; k < 4; ++k) {
@@ -205,8 +216,8 @@ void MetaPerturbLayer<Dtype>::ComputeScale() {
       running_mean[at] = old * running_mean[at] + (1 - old) * mean;
       running_var[at] = old * running_var[at] + (1 - old) * variance * num_ / (num_ - 1);
     }
-    double sum = w[8] * channels_ / param.channel_norm_factor() +
-                 w[9] * image_.height / param.spatial_norm_factor();
+    double sum = w[8] * channels_ / param_.channel_norm_factor() +
+                 w[9] * image_.height / param_.spatial_norm_factor();
     for (int j = 0; j < kFeatures; ++j) sum += double(w[j]) * feature[j];
     s_[c] = 1 / (1 + std::exp(-sum));
   }
@@ -283,8 +294,9 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   const Blob<Dtype>* epsilon_blob = bottom.size() > 1 ? bottom[1] : nullptr;
   const Dtype* phi = this->blobs_[0]->cpu_data();
-  const Dtype* x = bottom[0]->cpu_data(block_);
-  const Dtype* epsilon = epsilon_blob ? epsilon_blob->cpu_data(block_) : nullptr;
+  this->BeginPass();
+  const Dtype* x = x_in_.Data(*bottom[0], block_);
+  const Dtype* epsilon = epsilon_blob ? epsilon_in_.Data(*epsilon_blob, block_) : nullptr;
   const bool train = this->phase_ == TRAIN;
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   const size_t signs = Compute<Dtype>::SignsSize(image_);
@@ -297,8 +309,8 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   }
   ComputeScale();
   if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;
-  Dtype* z = z_.overwrite_cpu_data(block_);
-  Dtype* y = top[0]->overwrite_cpu_data(block_);
+  Dtype* z = z_.data();
+  Dtype* y = y_out_.Data(top[0], block_);
   const metaperturb::Output<Dtype> output = OutputOf();
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
@@ -306,12 +318,12 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                             Noise(n, epsilon_blob), output, z + at, y + at,
                             mu_signs_.data() + n * signs, scratch);
   });
+  y_out_.Done();
 }
 
 // From the gradient of s to those of w (added to w_diff) and of f.
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::ScaleGradient(Dtype* w_diff) {
-  const MetaPerturbParameter& param = this->layer_param_.metaperturb_param();
   const Dtype* w = this->blobs_[0]->cpu_data() + kW;
   const bool train = this->phase_ == TRAIN;
   const Dtype* ds = ds_.data();
@@ -325,8 +337,8 @@ void MetaPerturbLayer<Dtype>::ScaleGradient(Dtype* w_diff) {
     const double dt = sum * s[c] * (1 - s[c]);
     const Dtype* feature = &features_[c * kFeatures];
     for (int j = 0; j < kFeatures; ++j) dw[j] += dt * feature[j];
-    dw[8] += dt * channels_ / param.channel_norm_factor();
-    dw[9] += dt * image_.height / param.spatial_norm_factor();
+    dw[8] += dt * channels_ / param_.channel_norm_factor();
+    dw[9] += dt * image_.height / param_.spatial_norm_factor();
     for (int k = 0; train && k < 4; ++k) {
       const double through_mean = dt * w[k] / num_;
       const double through_var = dt * w[4 + k] * 2 / (num_ - 1);
@@ -344,14 +356,14 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                            const vector<bool>& propagate_down,
                                            const vector<Blob<Dtype>*>& bottom) {
   ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
-  const bool learn_phi = this->param_propagate_down(0);
+  const bool learn_phi = this->Learns(0);
   if (!propagate_down[0] && !learn_phi) return;
   const bool train = this->phase_ == TRAIN;
   const Dtype* phi = this->blobs_[0]->cpu_data();
-  const Dtype* x = bottom[0]->cpu_data(block_);
-  const Dtype* z = z_.cpu_data(block_);
-  const Dtype* dy = top[0]->cpu_diff(block_);
-  Dtype* dx = bottom[0]->overwrite_cpu_diff(block_);
+  const Dtype* x = x_in_.Data(*bottom[0], block_);
+  const Dtype* z = z_.data();
+  const Dtype* dy = dy_in_.Diff(*top[0], block_);
+  Dtype* dx = dx_out_.Diff(bottom[0], block_);
   ds_.resize(size_t(num_) * lanes_);
   df_.resize(size_t(num_) * 4 * lanes_);
   if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
@@ -378,6 +390,7 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                     df + size_t(n) * 4 * lanes_, dx + at, dphi_of(n), scratch);
     });
   }
+  dx_out_.Done();
   if (!learn_phi) return;
   // Image by image in order: the same sum for any number of threads.
   for (int i = 0; i < kW; ++i) {

@@ -1,36 +1,15 @@
 #ifndef METAPERTURB_LAYERS_METAPERTURB_LAYER_HPP_
 #define METAPERTURB_LAYERS_METAPERTURB_LAYER_HPP_
 
-#include <new>
 #include <string>
 #include <vector>
 
 #include "caffe/blob.hpp"
-#include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "layers/aligned_vector.hpp"
+#include "layers/host.hpp"
 #include "layers/metaperturb_kernels.hpp"
-
-namespace metaperturb {
-
-/// std::vector's memory at cache lines, which the kernels' vector loads ask for.
-template <typename T>
-struct CacheAligned {
-  typedef T value_type;
-  CacheAligned() = default;
-  template <typename U>
-  CacheAligned(const CacheAligned<U>&) {}
-  T* allocate(size_t n) {
-    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64)));
-  }
-  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t(64)); }
-  bool operator==(const CacheAligned&) const { return true; }
-  bool operator!=(const CacheAligned&) const { return false; }
-};
-
-template <typename T>
-using AlignedVector = std::vector<T, CacheAligned<T>>;
-
-}  // namespace metaperturb
+#include "layers/metaperturb_param.hpp"
 
 namespace caffe {
 
@@ -52,7 +31,7 @@ namespace caffe {
 /// bottoms: x; optionally epsilon of the same shape, which gets no gradient. Top: y; not in place.
 /// blobs: [0] phi, 82 values: a1[9] b1[9] a2[9] b2[9] kappa[4x9] w[10]
 ///        [1] running mean, C x 4   [2] running variance, C x 4   [3] TRAIN passes so far, 1
-/// metaperturb_param (proto/metaperturb.proto):
+/// metaperturb_param (proto/metaperturb.proto), or the same as text in python_param.param_str:
 ///   channel_norm_factor = 64 (C_norm), spatial_norm_factor = 32 (H_norm), clip_value = 100;
 ///   noise_coeff = 1: a; anneal_iter = 0: TRAIN passes over which a rises linearly from 0 to
 ///   noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
@@ -62,9 +41,9 @@ namespace caffe {
 ///
 /// Errors: TRAIN with N = 1; phi of another size; a missing or damaged phi file; in-place use.
 template <typename Dtype>
-class MetaPerturbLayer : public Layer<Dtype> {
+class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
  public:
-  explicit MetaPerturbLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  explicit MetaPerturbLayer(const LayerParameter& param) : metaperturb::HostLayer<Dtype>(param) {}
   void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "MetaPerturb"; }
@@ -73,12 +52,20 @@ class MetaPerturbLayer : public Layer<Dtype> {
   int ExactNumTopBlobs() const override { return 1; }
   bool AllowForceBackward(int bottom_index) const override { return bottom_index == 0; }
 
+#ifndef METAPERTURB_FOREIGN_HOST
   bool Absorb(Layer<Dtype>* next) override;
-  bool BackwardReadsTop() const override { return false; }
-  bool BackwardKeepsTopDiff() const override { return true; }
+  bool BackwardReadsTop() const override {
+    return false;
+  }
+  bool BackwardKeepsTopDiff() const override {
+    return true;
+  }
+#endif
 
   /// s of the last forward pass, C values.
-  vector<Dtype> Scale() const { return vector<Dtype>(s_.begin(), s_.begin() + channels_); }
+  vector<Dtype> Scale() const {
+    return vector<Dtype>(s_.begin(), s_.begin() + channels_);
+  }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
@@ -86,6 +73,8 @@ class MetaPerturbLayer : public Layer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
+  void SetUpChecked(const vector<Blob<Dtype>*>& bottom);
+  void ReshapeChecked(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   void InitBlobs();
   void SetLearningRates();
   Dtype NoiseCoefficient() const;
@@ -94,6 +83,7 @@ class MetaPerturbLayer : public Layer<Dtype> {
   metaperturb::NoiseSource Noise(int image, const Blob<Dtype>* epsilon) const;
   metaperturb::Output<Dtype> OutputOf() const;
 
+  MetaPerturbParameter param_;
   int num_ = 0, channels_ = 0;
   int block_ = 1;  // channel blocks that the computation runs in; 1 in double
   int lanes_ = 0;  // channels, filled up to whole blocks
@@ -104,8 +94,10 @@ class MetaPerturbLayer : public Layer<Dtype> {
   // Of the last forward pass: z and the signs of the ReLUs of every image (float only),
   // f[n][k][lane], the statistics that s was formed from [c][8], and s; of the backward pass: the
   // gradients of f and s.
-  Blob<Dtype> z_;
+  metaperturb::AlignedVector<Dtype> z_;
   vector<char> kappa_signs_, mu_signs_;
+  metaperturb::BlockedInput<Dtype> x_in_, epsilon_in_, dy_in_;
+  metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
   metaperturb::AlignedVector<Dtype> f_, features_, s_, df_, ds_, dphi_;
   vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
 };

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace metaperturb {
 

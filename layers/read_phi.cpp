@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "caffe/util/io.hpp"
+#include "caffe/proto/caffe.pb.h"
+#include "layers/host.hpp"
 #include "layers/metaperturb_kernels.hpp"
 
 namespace caffe {
@@ -21,13 +22,9 @@ vector<double> ReadPhi(const string& file) {
   NetParameter net;
   BlobProto found;
   if (EndsWith(file, ".binaryproto")) {
-    ReadProtoFromBinaryFileOrDie(file, &found);
+    metaperturb::ReadProto(file, false, &found);
   } else {
-    if (EndsWith(file, ".prototxt")) {
-      ReadProtoFromTextFileOrDie(file, &net);
-    } else {
-      ReadProtoFromBinaryFileOrDie(file, &net);
-    }
+    metaperturb::ReadProto(file, EndsWith(file, ".prototxt"), &net);
     const auto& layers = net.layer();
     const auto layer = std::find_if(layers.begin(), layers.end(), [](const LayerParameter& l) {
       return l.type() == "MetaPerturb" && l.blobs_size() > 0;

@@ -1,31 +1,47 @@
 #ifndef METAPERTURB_SOLVERS_HOST_HPP_
 #define METAPERTURB_SOLVERS_HOST_HPP_
 
+#include <random>
 #include <string>
 
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/util/io.hpp"
-#include "caffe/util/progress.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "layers/host.hpp"
+#include "util/error.hpp"
+#include "util/progress.hpp"
 
-// What the meta-solver needs beyond the public API of Caffe 1.0: here it asks this project's
-// framework; another host supplies the same names.
+// What the meta-solver needs beyond the public API of Caffe 1.0: in this project it asks the
+// framework; in a Caffe of the user's own it makes up for what that lacks.
 
 namespace caffe {
 
 /// The seed to use where `wanted` is what the user gave: negative means one drawn from the system.
 inline int64_t RunSeed(int64_t wanted) {
-  return wanted >= 0 ? wanted : static_cast<int64_t>(Caffe::random_seed());
+  if (wanted >= 0) return wanted;
+#ifdef METAPERTURB_FOREIGN_HOST
+  return std::random_device()();
+#else
+  return static_cast<int64_t>(Caffe::random_seed());
+#endif
 }
 
-/// Forward passes made so far, which fix a net's next batch and next random numbers.
-template <typename Dtype>
-uint64_t NextPass(const Net<Dtype>& net) {
-  return net.next_pass();
-}
+/// Makes the next forward pass of a net that has made none the one with that number, which fixes
+/// its batch and its random numbers. A foreign host can only read its data up to there, and its
+/// own random layers (Dropout) start anew.
 template <typename Dtype>
 void SetNextPass(Net<Dtype>* net, uint64_t pass) {
+#ifdef METAPERTURB_FOREIGN_HOST
+  for (size_t i = 0; i < net->layers().size(); ++i) {
+    Layer<Dtype>* layer = net->layers()[i].get();
+    auto* random = dynamic_cast<metaperturb::HostLayer<Dtype>*>(layer);
+    if (random) random->set_next_pass(pass);
+    if (!net->bottom_vecs()[i].empty()) continue;
+    for (uint64_t p = 0; p < pass; ++p) layer->Forward(net->bottom_vecs()[i], net->top_vecs()[i]);
+  }
+#else
   net->set_next_pass(pass);
+#endif
 }
 
 /// Runs `work`; an Error from it gets `where` and a colon in front.
@@ -38,14 +54,18 @@ auto Within(const string& where, const Work& work) -> decltype(work()) {
   }
 }
 
-/// A solver's position in its run, which Caffe lets subclasses only see.
+/// What Caffe lets only subclasses of a solver see or, in its older versions, do.
 template <typename Dtype>
-class SolverPosition : public Solver<Dtype> {
+class SolverAccess : public SGDSolver<Dtype> {
  public:
-  static int& Iteration(Solver<Dtype>* solver) { return solver->*(&SolverPosition::iter_); }
-  static int& LearningRateStep(Solver<Dtype>* solver) {
-    return solver->*(&SolverPosition::current_step_);
+  static int& Iteration(SGDSolver<Dtype>* solver) { return solver->*(&SolverAccess::iter_); }
+  static int& LearningRateStep(SGDSolver<Dtype>* solver) {
+    return solver->*(&SolverAccess::current_step_);
   }
+  static Dtype LearningRate(SGDSolver<Dtype>* solver) {
+    return (solver->*(&SolverAccess::GetLearningRate))();
+  }
+  static void Update(SGDSolver<Dtype>* solver) { (solver->*(&SolverAccess::ApplyUpdate))(); }
 };
 
 /// While it lives, and if `quiet`, only warnings and errors are logged: the nets of ten tasks would

@@ -89,7 +89,8 @@ void MetaSolver<Dtype>::Check() const {
       ENFORCE(optimiser.has_base_lr()) << "base_lr is not given";
       // Finds an unknown type or learning-rate policy before a task's net would be blamed for it.
       const QuietLog quiet;
-      MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_)->GetLearningRate();
+      SolverAccess<Dtype>::LearningRate(
+          MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_).get());
     });
   }
   if (param_.has_snapshot_prefix() || param_.snapshot() > 0) CheckSnapshotPrefix();
@@ -118,7 +119,7 @@ void MetaSolver<Dtype>::MetaStep() {
   Losses losses;
   {
     const QuietLog quiet;
-    theta_rate_ = tasks_[0]->solver().GetLearningRate();
+    theta_rate_ = SolverAccess<Dtype>::LearningRate(&tasks_[0]->solver());
   }
   for (const auto& task : tasks_) losses.theta.push_back(task->StepTheta());
 
@@ -141,7 +142,7 @@ void MetaSolver<Dtype>::MetaStep() {
   if ((param_.display() && iter_ % static_cast<int>(param_.display()) == 0) || progress_.IsDue()) {
     Log();
   }
-  phi_solver_->ApplyUpdate();
+  SolverAccess<Dtype>::Update(phi_solver_.get());
   ++iter_;
   progress_.DrawBar(iter_);
 }
@@ -164,7 +165,7 @@ void MetaSolver<Dtype>::Log() {
             << " iters), theta loss = " << Mean(mean.theta) << ", val loss = " << Mean(mean.val)
             << ", |grad phi| = " << phi_gradient_norm_
             << ", |phi| = " << Norm(phi_->cpu_data(), phi_->count()) << ", lr = " << theta_rate_
-            << ", phi lr = " << phi_solver_->GetLearningRate();
+            << ", phi lr = " << SolverAccess<Dtype>::LearningRate(phi_solver_.get());
   for (size_t t = 0; t < tasks_.size(); ++t) {
     ostringstream accuracy;
     if (!std::isnan(tasks_[t]->accuracy())) {

@@ -8,16 +8,16 @@
 
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
-#include "caffe/util/progress.hpp"
 #include "solvers/meta_task.hpp"
+#include "util/progress.hpp"
 
 namespace caffe {
 
 /// Learns phi, the parameter that MetaPerturb layers share, on source tasks t with weights theta_t
 /// of their own. One meta-step, of first order:
-///     theta_t <- step of theta's optimiser with d L_train(theta_t, phi) / d theta_t     for every
-///     t phi     <- step of phi's optimiser with sum_t w_t d L_val(theta_t, phi) / d phi / sum_t
-///     w_t
+///     theta_t <- step of theta's optimiser with d L_train(theta_t, phi) / d theta_t, for every t
+///     phi     <- step of phi's optimiser with sum_t w_t d L_val(theta_t, phi) / d phi
+///                / sum_t w_t
 /// where L_val is taken with the new theta_t. Neither pass computes the other's gradient, and the
 /// second leaves theta and the running statistics of batch normalisation alone. MetaPerturb works
 /// in TRAIN mode in both and updates its running statistics in both.

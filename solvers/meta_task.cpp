@@ -55,7 +55,7 @@ std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& optimiser,
 template <typename Dtype>
 void SolverToProto(SGDSolver<Dtype>* solver, SolverState* state) {
   state->set_iter(solver->iter());
-  state->set_current_step(SolverPosition<Dtype>::LearningRateStep(solver));
+  state->set_current_step(SolverAccess<Dtype>::LearningRateStep(solver));
   for (const auto& blob : solver->history()) blob->ToProto(state->add_history());
 }
 
@@ -68,8 +68,8 @@ void SolverFromProto(const SolverState& state, SGDSolver<Dtype>* solver) {
   for (size_t i = 0; i < history.size(); ++i) {
     history[i]->FromProto(state.history(static_cast<int>(i)), false);
   }
-  SolverPosition<Dtype>::Iteration(solver) = state.iter();
-  SolverPosition<Dtype>::LearningRateStep(solver) = state.current_step();
+  SolverAccess<Dtype>::Iteration(solver) = state.iter();
+  SolverAccess<Dtype>::LearningRateStep(solver) = state.current_step();
 }
 
 template <typename Dtype>
@@ -157,12 +157,13 @@ double MetaTask<Dtype>::StepTheta() {
     double sum = 0;
     theta_net().ClearParamDiffs();
     for (int i = 0; i < batches; ++i) sum += theta_net().ForwardBackward();
+    train_passes_ += batches;
     const double loss = sum / batches;
     ENFORCE(std::isfinite(loss)) << "the training loss is " << loss << " at meta-iteration "
                                  << solver_->iter()
                                  << "; a smaller base_lr of theta or clip_gradients may help";
     const QuietLog quiet;  // of a learning rate's steps, which would be logged once per task
-    solver_->ApplyUpdate();
+    SolverAccess<Dtype>::Update(solver_.get());
     return loss;
   });
 }
@@ -175,6 +176,7 @@ double MetaTask<Dtype>::Validate(int batches) {
     caffe_set(phi.count(), Dtype(0), phi.mutable_cpu_diff());
     double sum = 0;
     for (int i = 0; i < batches; ++i) sum += val_net_->ForwardBackward();
+    val_passes_ += batches;
     const double loss = sum / batches;
     // theta's step of this meta-iteration has been counted already.
     ENFORCE(std::isfinite(loss)) << "the validation loss is " << loss << " at meta-iteration "
@@ -199,8 +201,8 @@ void MetaTask<Dtype>::ToProto(MetaSolverState::Task* state) const {
   state->set_name(name_);
   theta_net().ToProto(state->mutable_net());
   SolverToProto(solver_.get(), state->mutable_solver());
-  state->set_train_passes(NextPass(theta_net()));
-  state->set_val_passes(NextPass(*val_net_));
+  state->set_train_passes(train_passes_);
+  state->set_val_passes(val_passes_);
 }
 
 template <typename Dtype>
@@ -208,8 +210,10 @@ void MetaTask<Dtype>::FromProto(const MetaSolverState::Task& state) {
   Within("task '" + name_ + "'", [&] {
     theta_net().CopyTrainedLayersFrom(state.net());
     SolverFromProto(state.solver(), solver_.get());
-    SetNextPass(&theta_net(), state.train_passes());
-    SetNextPass(val_net_.get(), state.val_passes());
+    train_passes_ = state.train_passes();
+    val_passes_ = state.val_passes();
+    SetNextPass(&theta_net(), train_passes_);
+    SetNextPass(val_net_.get(), val_passes_);
     for (const auto& count : counts_) {
       count->mutable_cpu_data()[0] = static_cast<Dtype>(state.val_passes());
     }

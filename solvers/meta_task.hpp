@@ -66,6 +66,7 @@ class MetaTask {
   // The pass counters of the validation net's MetaPerturb layers.
   vector<shared_ptr<Blob<Dtype>>> counts_;
   double accuracy_;
+  uint64_t train_passes_ = 0, val_passes_ = 0;  // forward passes of either net
 
   DISABLE_COPY_AND_ASSIGN(MetaTask);
 };

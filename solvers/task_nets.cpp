@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layers/metaperturb_param.hpp"
 #include "solvers/host.hpp"
 
 namespace caffe {
@@ -127,7 +128,7 @@ string PhiFile(const NetParameter& definition, const string& phi_param) {
   bool first = true;
   for (const LayerParameter& layer : definition.layer()) {
     if (layer.param_size() == 0 || layer.param(0).name() != phi_param) continue;
-    const string& named = layer.metaperturb_param().phi();
+    const string named = metaperturb::GetParam(layer).phi();
     ENFORCE(first || named == file)
         << "layer '" << layer.name() << "' (" << layer.type() << ") loads phi from '" << named
         << "', another layer that shares it from '" << file << "'";

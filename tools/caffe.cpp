@@ -3,9 +3,9 @@
 #include <thread>
 
 #include "caffe/caffe.hpp"
-#include "caffe/util/nearest_name.hpp"
 #include "caffe/util/signal_handler.h"
-#include "caffe/util/threads.hpp"
+#include "util/nearest_name.hpp"
+#include "util/threads.hpp"
 
 DEFINE_string(gpu, "", "GPU to run on; refused where there is no CUDA part");
 DEFINE_string(solver, "", "solver definition (.prototxt) for 'train'");

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "caffe/util/threads.hpp"
+#include "util/threads.hpp"
 
 namespace caffe {
 

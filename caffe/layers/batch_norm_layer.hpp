@@ -5,7 +5,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/util/channel_blocks.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
 

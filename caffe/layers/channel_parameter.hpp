@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "caffe/blob.hpp"
-#include "caffe/util/channel_blocks.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
 

@@ -3,9 +3,9 @@
 #include <cstring>
 #include <vector>
 
-#include "caffe/util/channel_blocks.hpp"
 #include "caffe/util/dnnl_util.hpp"
-#include "caffe/util/scratch.hpp"
+#include "util/channel_blocks.hpp"
+#include "util/scratch.hpp"
 
 namespace caffe {
 

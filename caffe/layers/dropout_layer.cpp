@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <utility>
 
-#include "caffe/util/channel_blocks.hpp"
 #include "caffe/util/channel_loops.hpp"
-#include "caffe/util/scratch.hpp"
+#include "util/channel_blocks.hpp"
+#include "util/scratch.hpp"
 
 namespace caffe {
 
@@ -55,7 +55,11 @@ int BestTile(const ConvGeometry& g) {
 }  // namespace
 
 const WinogradKernels* BestWinogradKernels(int tile) {
-  if (NativeChannelBlock() == 16) return WinogradKernelsAvx512(tile);
+  if (NativeChannelBlock() == 16) {
+    const bool avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
+    return avx512 ? WinogradKernelsAvx512(tile) : nullptr;
+  }
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return avx2 ? WinogradKernelsAvx2(tile) : nullptr;
 }
@@ -75,8 +79,9 @@ bool WinogradConvolution::Suits(const ConvGeometry& g) {
   return share <= 0.7 * filled(g.in_channels) * filled(g.out_channels);
 }
 
-WinogradConvolution::WinogradConvolution(const ConvGeometry& g)
-    : FloatConvolution(g), tile_(BestTile(g)), kernels_(*BestWinogradKernels(tile_)) {
+WinogradConvolution::WinogradConvolution(const ConvGeometry& g,
+                                         const WinogradKernels* (*kernels)(int tile))
+    : FloatConvolution(g), tile_(BestTile(g)), kernels_(*kernels(tile_)) {
   const int in = Groups(g.in_channels, kernels_.block);
   const int out = Groups(g.out_channels, kernels_.block);
   forward_ = {g.num, in, g.in_h, g.in_w, out, g.out_h, g.out_w, g.pad_h, g.pad_w};

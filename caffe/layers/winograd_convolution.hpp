@@ -23,7 +23,9 @@ class WinogradConvolution : public FloatConvolution {
  public:
   /// Whether this convolution can be and is worth being computed so, on this processor.
   static bool Suits(const ConvGeometry& geometry);
-  explicit WinogradConvolution(const ConvGeometry& geometry);
+  /// `kernels` gives those of a tile size.
+  explicit WinogradConvolution(const ConvGeometry& geometry,
+                               const WinogradKernels* (*kernels)(int tile) = BestWinogradKernels);
 
   int src_block() const override { return kernels_.block; }
   int dst_block() const override { return kernels_.block; }

@@ -1,7 +1,7 @@
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solvers/for_each_element.hpp"
 #include "caffe/util/io.hpp"
-#include "caffe/util/nearest_name.hpp"
+#include "util/nearest_name.hpp"
 
 namespace caffe {
 

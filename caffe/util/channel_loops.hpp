@@ -1,7 +1,7 @@
 #ifndef CAFFE_UTIL_CHANNEL_LOOPS_HPP_
 #define CAFFE_UTIL_CHANNEL_LOOPS_HPP_
 
-#include "caffe/util/channel_blocks.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
 

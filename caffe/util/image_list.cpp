@@ -3,7 +3,7 @@
 #include <charconv>
 #include <fstream>
 
-#include "caffe/util/error.hpp"
+#include "util/error.hpp"
 
 namespace caffe {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "caffe/common.hpp"
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 

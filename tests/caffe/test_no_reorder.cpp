@@ -1,8 +1,8 @@
 // The models' activations keep one memory layout from the first convolution to the classifier.
 #include <gtest/gtest.h>
 
-#include "caffe/util/channel_blocks.hpp"
 #include "testing/model_util.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
 namespace testing {

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "caffe/util/philox.hpp"
 #include "testing/data_util.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 namespace testing {

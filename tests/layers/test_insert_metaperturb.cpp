@@ -5,6 +5,7 @@
 
 #include "caffe/common.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "layers/metaperturb_param.hpp"
 
 namespace metaperturb {
 namespace {
@@ -155,8 +156,8 @@ TEST(InsertMetaPerturbTest, Options) {
     ++count;
     ASSERT_EQ(1, layer.param_size());
     EXPECT_EQ("phi", layer.param(0).name());
-    EXPECT_EQ("phi.caffemodel", layer.metaperturb_param().phi());
-    EXPECT_EQ(7u, layer.metaperturb_param().anneal_iter());
+    EXPECT_EQ("phi.caffemodel", GetParam(layer).phi());
+    EXPECT_EQ(7u, GetParam(layer).anneal_iter());
   }
   EXPECT_EQ(8, count);
 }
@@ -177,6 +178,20 @@ TEST(InsertMetaPerturbTest, Errors) {
   NetParameter out;
   Insert(Model("resnet20"), &out);
   ExpectError(out, "layer 'res2a_mp' is a MetaPerturb layer already");
+}
+
+TEST(InsertMetaPerturbTest, ParametersForAnotherCaffe) {
+  InsertOptions options;
+  options.as_param_str = true;
+  options.param.set_phi("my phi.caffemodel");
+  options.param.set_anneal_iter(400);
+  NetParameter out;
+  InsertMetaPerturb(Model("resnet20"), options, &out);
+  const LayerParameter* mp = Find(out, "res3a_mp");
+#ifdef METAPERTURB_HAS_FIELD
+  EXPECT_FALSE(mp->has_metaperturb_param());
+#endif
+  EXPECT_EQ("anneal_iter: 400 phi: \"my phi.caffemodel\"", mp->python_param().param_str());
 }
 
 }  // namespace

@@ -80,8 +80,10 @@ class MetaSolverTest : public ::testing::Test {
   string Path(const string& name) const { return dir_ + "/" + name; }
 
   void WriteText(const string& name, const string& text) { std::ofstream(Path(name)) << text; }
-  void WriteNet(const string& name, const string& text, const string& noise,
-                const string& transform) {
+  void WriteNet(const string& name, string text, const string& noise, const string& transform) {
+#ifndef METAPERTURB_HAS_FIELD
+    text = Replaced(text, "metaperturb_param { @NOISE@ }", "python_param { param_str: '@NOISE@' }");
+#endif
     WriteText(name, Replaced(Replaced(text, "@NOISE@", noise), "@TRANSFORM@", transform));
   }
 

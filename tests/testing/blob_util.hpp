@@ -11,7 +11,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 namespace testing {
@@ -72,15 +72,30 @@ std::string ErrorOf(const Work& work) {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;                               \
   } while (false)
 
+/// Prototxt as this host reads it: one without metaperturb_param gets python_param.param_str.
+inline std::string ForHost(std::string text) {
+#ifndef METAPERTURB_HAS_FIELD
+  const std::string field = "metaperturb_param {";
+  for (size_t begin; (begin = text.find(field)) != std::string::npos;) {
+    const size_t end = text.find('}', begin);
+    std::string inside = text.substr(begin + field.size(), end - begin - field.size());
+    std::replace(inside.begin(), inside.end(), '\n', ' ');
+    std::replace(inside.begin(), inside.end(), '"', '\'');
+    text.replace(begin, end - begin, "python_param { param_str: \"" + inside + "\" ");
+  }
+#endif
+  return text;
+}
+
 inline LayerParameter LayerFromText(const std::string& text) {
   LayerParameter param;
-  CHECK(google::protobuf::TextFormat::ParseFromString(text, &param)) << text;
+  CHECK(google::protobuf::TextFormat::ParseFromString(ForHost(text), &param)) << text;
   return param;
 }
 
 inline NetParameter NetFromText(const std::string& text) {
   NetParameter param;
-  CHECK(google::protobuf::TextFormat::ParseFromString(text, &param)) << text;
+  CHECK(google::protobuf::TextFormat::ParseFromString(ForHost(text), &param)) << text;
   return param;
 }
 

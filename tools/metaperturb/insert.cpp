@@ -11,11 +11,23 @@ DEFINE_string(output, "", "The prototxt to write");
 DEFINE_string(phi, "", "File with phi, for the new layers' metaperturb_param.phi");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");
 DEFINE_double(spatial_norm_factor, 32, "Height of the network's input");
+#ifdef METAPERTURB_HAS_FIELD
+#define DEFAULT_HOST "metaperturb"
+#else
+#define DEFAULT_HOST "caffe"
+#endif
+DEFINE_string(
+    host, DEFAULT_HOST,
+    "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "
+    "knows no such field (python_param.param_str)");
 DEFINE_int32(anneal_iter, 0, "Passes over which the perturbation rises to its full strength");
 
 metaperturb::InsertOptions InsertOptionsFromFlags() {
   metaperturb::InsertOptions options;
   options.shared = FLAGS_shared;
+  ENFORCE(FLAGS_host == "metaperturb" || FLAGS_host == "caffe")
+      << "--host=" << FLAGS_host << ": metaperturb or caffe";
+  options.as_param_str = FLAGS_host == "caffe";
   ENFORCE(FLAGS_anneal_iter >= 0) << "--anneal_iter is " << FLAGS_anneal_iter;
   if (!FLAGS_phi.empty()) options.param.set_phi(FLAGS_phi);
   if (FLAGS_spatial_norm_factor != 32) {

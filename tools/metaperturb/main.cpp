@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "caffe/common.hpp"
-#include "caffe/util/nearest_name.hpp"
-#include "caffe/util/threads.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/nearest_name.hpp"
+#include "util/threads.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "caffe/common.hpp"
-#include "caffe/util/nearest_name.hpp"
+#include "util/nearest_name.hpp"
 
 namespace metaperturb {
 

@@ -2,11 +2,25 @@
 
 #include <omp.h>
 
+#include <cstring>
+
 #include "caffe/layers/dnnl_convolution.hpp"
-#include "caffe/util/channel_blocks.hpp"
 #include "testing/blob_util.hpp"
+#include "util/channel_blocks.hpp"
 
 namespace caffe {
+
+// The kernels for vectors of 16, which AVX-512 has, in whatever instructions this file is compiled
+// for.
+namespace wide {
+constexpr int kBlock = 16;
+constexpr int kRows = 12;
+#include "caffe/layers/winograd_kernels.inl"
+const WinogradKernels* Kernels(int tile) {
+  return tile == 2 ? &kKernels2 : &kKernels4;
+}
+}  // namespace wide
+
 namespace testing {
 namespace {
 
@@ -30,9 +44,8 @@ struct Results {
   Blob<float> y, dx, dw, db;
 };
 
-template <class Convolution>
-void Compute(const ConvGeometry& g, Results* r) {
-  Convolution convolution(g);
+void Compute(FloatConvolution&& convolution, Results* r) {
+  const ConvGeometry& g = convolution.geometry();
   Blob<float> x(g.num, g.in_channels, g.in_h, g.in_w), w(g.out_channels, g.in_channels, 3, 3);
   Blob<float> b(std::vector<int>{g.out_channels}), dy(g.num, g.out_channels, g.out_h, g.out_w);
   FillGaussian<float>(&x, 1, 1, 1);
@@ -75,12 +88,12 @@ TEST_F(WinogradConvolutionTest, IsTheDirectSumForAnyNumberOfThreads) {
     SCOPED_TRACE(::testing::Message() << g.in_channels << " -> " << g.out_channels << " channels");
     ASSERT_TRUE(WinogradConvolution::Suits(g));
     Results direct;
-    Compute<DnnlConvolution>(g, &direct);
+    Compute(DnnlConvolution(g), &direct);
     for (const int threads : {1, 2, 3, 5}) {
       SCOPED_TRACE(threads);
       omp_set_num_threads(threads);
       Results fast;
-      Compute<WinogradConvolution>(g, &fast);
+      Compute(WinogradConvolution(g), &fast);
       ExpectClose(fast.y, direct.y, 1e-5);
       ExpectClose(fast.dx, direct.dx, 1e-5);
       ExpectClose(fast.dw, direct.dw, 1e-5);
@@ -89,12 +102,27 @@ TEST_F(WinogradConvolutionTest, IsTheDirectSumForAnyNumberOfThreads) {
   }
 }
 
+TEST(WinogradKernels, VectorsOf16) {
+  for (const ConvGeometry& g :
+       {Geometry(3, 16, 9, 10, 24, 1, true), Geometry(7, 40, 2, 2, 16, 1, false),
+        Geometry(2, 136, 8, 6, 264, 2, true)}) {
+    SCOPED_TRACE(::testing::Message() << g.in_channels << " -> " << g.out_channels << " channels");
+    Results direct, fast;
+    Compute(DnnlConvolution(g), &direct);
+    Compute(WinogradConvolution(g, wide::Kernels), &fast);
+    ExpectClose(fast.y, direct.y, 1e-5);
+    ExpectClose(fast.dx, direct.dx, 1e-5);
+    ExpectClose(fast.dw, direct.dw, 1e-5);
+    ExpectClose(fast.db, direct.db, 1e-5);
+  }
+}
+
 TEST_F(WinogradConvolutionTest, RepeatsItselfToTheBit) {
   const ConvGeometry g = Geometry(5, 24, 13, 12, 40, 1, true);
   omp_set_num_threads(2);
   Results first, second;
-  Compute<WinogradConvolution>(g, &first);
-  Compute<WinogradConvolution>(g, &second);
+  Compute(WinogradConvolution(g), &first);
+  Compute(WinogradConvolution(g), &second);
   ExpectClose(first.y, second.y, 0);
   ExpectClose(first.dx, second.dx, 0);
   ExpectClose(first.dw, second.dw, 0);

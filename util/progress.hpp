@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_PROGRESS_HPP_
-#define CAFFE_UTIL_PROGRESS_HPP_
+#ifndef METAPERTURB_UTIL_PROGRESS_HPP_
+#define METAPERTURB_UTIL_PROGRESS_HPP_
 
 #include <chrono>
 #include <string>
@@ -40,4 +40,4 @@ class Progress {
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_PROGRESS_HPP_
+#endif  // METAPERTURB_UTIL_PROGRESS_HPP_

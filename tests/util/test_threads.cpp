@@ -1,4 +1,4 @@
-#include "caffe/util/threads.hpp"
+#include "util/threads.hpp"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_NEAREST_NAME_HPP_
-#define CAFFE_UTIL_NEAREST_NAME_HPP_
+#ifndef METAPERTURB_UTIL_NEAREST_NAME_HPP_
+#define METAPERTURB_UTIL_NEAREST_NAME_HPP_
 
 #include <string>
 #include <vector>
@@ -15,4 +15,4 @@ std::string DidYouMean(const std::string& name, const std::vector<std::string>& 
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_NEAREST_NAME_HPP_
+#endif  // METAPERTURB_UTIL_NEAREST_NAME_HPP_

@@ -1,4 +1,4 @@
-#include "caffe/util/nearest_name.hpp"
+#include "util/nearest_name.hpp"
 
 #include <algorithm>
 #include <cctype>

@@ -1,4 +1,4 @@
-#include "caffe/util/progress.hpp"
+#include "util/progress.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_ERROR_HPP_
-#define CAFFE_UTIL_ERROR_HPP_
+#ifndef METAPERTURB_UTIL_ERROR_HPP_
+#define METAPERTURB_UTIL_ERROR_HPP_
 
 #include <sstream>
 #include <stdexcept>
@@ -46,4 +46,4 @@ struct Voidify {
 #define ENFORCE(condition) \
   (condition) ? (void)0 : ::caffe::internal::Voidify() & ::caffe::internal::ErrorStream().stream()
 
-#endif  // CAFFE_UTIL_ERROR_HPP_
+#endif  // METAPERTURB_UTIL_ERROR_HPP_

@@ -1,4 +1,4 @@
-#include "caffe/util/channel_blocks.hpp"
+#include "util/channel_blocks.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_SCRATCH_HPP_
-#define CAFFE_UTIL_SCRATCH_HPP_
+#ifndef METAPERTURB_UTIL_SCRATCH_HPP_
+#define METAPERTURB_UTIL_SCRATCH_HPP_
 
 #include <cstddef>
 #include <cstdlib>
@@ -39,4 +39,4 @@ class Scratch {
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_SCRATCH_HPP_
+#endif  // METAPERTURB_UTIL_SCRATCH_HPP_

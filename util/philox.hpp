@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_PHILOX_HPP_
-#define CAFFE_UTIL_PHILOX_HPP_
+#ifndef METAPERTURB_UTIL_PHILOX_HPP_
+#define METAPERTURB_UTIL_PHILOX_HPP_
 
 #include <cmath>
 #include <cstdint>
@@ -93,4 +93,4 @@ class PhiloxEngine {
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_PHILOX_HPP_
+#endif  // METAPERTURB_UTIL_PHILOX_HPP_

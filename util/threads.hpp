@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_THREADS_HPP_
-#define CAFFE_UTIL_THREADS_HPP_
+#ifndef METAPERTURB_UTIL_THREADS_HPP_
+#define METAPERTURB_UTIL_THREADS_HPP_
 
 namespace caffe {
 
@@ -18,4 +18,4 @@ void ConfigureThreads(char** argv);
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_THREADS_HPP_
+#endif  // METAPERTURB_UTIL_THREADS_HPP_

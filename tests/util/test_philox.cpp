@@ -1,4 +1,4 @@
-#include "caffe/util/philox.hpp"
+#include "util/philox.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "caffe/util/scratch.hpp"
+#include "util/scratch.hpp"
 
 #include <gtest/gtest.h>
 

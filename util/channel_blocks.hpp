@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_CHANNEL_BLOCKS_HPP_
-#define CAFFE_UTIL_CHANNEL_BLOCKS_HPP_
+#ifndef METAPERTURB_UTIL_CHANNEL_BLOCKS_HPP_
+#define METAPERTURB_UTIL_CHANNEL_BLOCKS_HPP_
 
 #include <cstddef>
 #include <cstdint>
@@ -40,4 +40,4 @@ int NativeChannelBlock();
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_CHANNEL_BLOCKS_HPP_
+#endif  // METAPERTURB_UTIL_CHANNEL_BLOCKS_HPP_

@@ -1,0 +1,11 @@
+# Looks for a library without a CMake package of its own.
+function(metaperturb_find name header library package)
+  find_path(${name}_INCLUDE ${header} PATH_SUFFIXES openblas opencv4)
+  find_library(${name}_LIBRARY ${library})
+  if(NOT ${name}_INCLUDE OR NOT ${name}_LIBRARY)
+    message(FATAL_ERROR "${library} (${header}) was not found: install ${package}")
+  endif()
+  add_library(metaperturb_${name} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(metaperturb_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+  target_link_libraries(metaperturb_${name} INTERFACE ${${name}_LIBRARY})
+endfunction()

@@ -1,0 +1,119 @@
+# -DMETAPERTURB_HOST=DIR: the plugin for a Caffe of the user's own, a built source tree or an
+# installed one. Builds lib/libmetaperturb.so (layers/, solvers/, util/), to be preloaded by the
+# host's tools, and bin/metaperturb on top of the host's libcaffe. Nothing of caffe/ is used.
+
+get_filename_component(host ${METAPERTURB_HOST} ABSOLUTE)
+set(host_places ${host} ${host}/build ${host}/distribute ${host}/.build_release)
+
+function(find_in_host result what)
+  set(patterns ${ARGN})
+  foreach(place ${host_places})
+    foreach(pattern ${patterns})
+      if(EXISTS ${place}/${pattern})
+        set(${result} ${place}/${pattern} PARENT_SCOPE)
+        return()
+      endif()
+    endforeach()
+  endforeach()
+  message(FATAL_ERROR "METAPERTURB_HOST=${METAPERTURB_HOST}: no ${what} (${patterns}) there, nor in its build folders")
+endfunction()
+
+find_in_host(host_header "Caffe headers" include/caffe/caffe.hpp)
+find_in_host(host_pb_header "generated caffe.pb.h" include/caffe/proto/caffe.pb.h src/caffe/proto/caffe.pb.h)
+find_in_host(host_library "libcaffe.so" lib/libcaffe.so lib64/libcaffe.so lib/x86_64-linux-gnu/libcaffe.so)
+find_in_host(host_proto "caffe.proto" src/caffe/proto/caffe.proto include/caffe/proto/caffe.proto
+             share/caffe/caffe.proto)
+get_filename_component(host_include ${host_header}/../.. ABSOLUTE)
+get_filename_component(host_pb_include ${host_pb_header}/../../.. ABSOLUTE)
+get_filename_component(host_pb_folder ${host_pb_header}/.. ABSOLUTE)
+get_filename_component(host_proto_folder ${host_proto}/.. ABSOLUTE)
+
+# A host that took metaperturb_param into its caffe.proto has the message compiled in.
+file(STRINGS ${host_pb_header} host_field REGEX "metaperturb_param\\(\\) const")
+# One built with CUDA declares its GPU parts unless it is told not to.
+file(STRINGS ${host_library} host_cuda REGEX "libcudart\\.so" LIMIT_COUNT 1)
+
+find_package(Protobuf REQUIRED)
+find_package(Boost REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+include(cmake/find.cmake)
+metaperturb_find(glog glog/logging.h glog libgoogle-glog-dev)
+metaperturb_find(gflags gflags/gflags.h gflags libgflags-dev)
+metaperturb_find(openblas cblas.h openblas libopenblas-dev)  # Caffe's own headers include cblas.h
+
+# The host registers its messages as "caffe.proto".
+set(proto_root ${PROJECT_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${proto_root}/caffe/proto)
+configure_file(proto/metaperturb.proto ${proto_root}/caffe/proto/metaperturb.proto COPYONLY)
+file(READ proto/meta_solver.proto text)
+string(REPLACE "caffe/proto/caffe.proto" "caffe.proto" text "${text}")
+file(CONFIGURE OUTPUT ${proto_root}/caffe/proto/meta_solver.proto CONTENT "${text}" @ONLY)
+set(proto_files ${proto_root}/caffe/proto/meta_solver.proto)
+set(proto_sources ${proto_root}/caffe/proto/meta_solver.pb.cc)
+if(NOT host_field)
+  list(APPEND proto_files ${proto_root}/caffe/proto/metaperturb.proto)
+  list(APPEND proto_sources ${proto_root}/caffe/proto/metaperturb.pb.cc)
+endif()
+add_custom_command(
+  OUTPUT ${proto_sources}
+  COMMAND protobuf::protoc --proto_path=${proto_root} --proto_path=${host_proto_folder}
+          --cpp_out=${proto_root} ${proto_files}
+  DEPENDS ${proto_files} ${host_proto}
+  COMMENT "Generating the plugin's messages")
+add_custom_target(metaperturb_proto DEPENDS ${proto_sources})
+set_source_files_properties(${proto_sources} PROPERTIES COMPILE_OPTIONS "-w")
+
+include(cmake/simd.cmake)
+file(GLOB plugin_sources CONFIGURE_DEPENDS layers/*.cpp solvers/*.cpp util/*.cpp)
+add_library(metaperturb SHARED ${plugin_sources} ${proto_sources})
+add_dependencies(metaperturb metaperturb_proto)
+target_compile_definitions(metaperturb PUBLIC METAPERTURB_FOREIGN_HOST)
+if(host_field)
+  target_compile_definitions(metaperturb PUBLIC METAPERTURB_HAS_FIELD)
+endif()
+if(NOT host_cuda)
+  target_compile_definitions(metaperturb PUBLIC CPU_ONLY)
+endif()
+# Its headers first: where both have a file of one name, the host's is meant.
+target_include_directories(metaperturb SYSTEM PUBLIC ${host_include} ${host_pb_include} ${host_pb_folder})
+target_include_directories(metaperturb PUBLIC ${proto_root} ${PROJECT_BINARY_DIR}/plugin)
+target_compile_options(metaperturb PRIVATE -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>
+  $<$<CONFIG:Release>:-O3>)
+target_link_libraries(metaperturb
+  PUBLIC ${host_library} protobuf::libprotobuf Boost::headers Threads::Threads metaperturb_glog
+         metaperturb_gflags metaperturb_openblas
+  PRIVATE OpenMP::OpenMP_CXX)
+
+# "layers/...", "solvers/...", "util/..." and "tools/..." are found, caffe/ is not.
+foreach(folder layers solvers util tools)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/plugin)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${PROJECT_BINARY_DIR}/plugin/${folder} SYMBOLIC)
+endforeach()
+
+file(GLOB tool_sources CONFIGURE_DEPENDS tools/metaperturb/*.cpp)
+add_executable(metaperturb_tool ${tool_sources})
+set_target_properties(metaperturb_tool PROPERTIES OUTPUT_NAME metaperturb)
+target_compile_options(metaperturb_tool PRIVATE -Wall -Wextra
+  $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>)
+target_link_libraries(metaperturb_tool PRIVATE metaperturb)
+
+# The tests of the layers and the meta-solver, run inside the host, and those of tests/host.
+if(METAPERTURB_TESTS)
+  enable_testing()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  file(GLOB test_sources CONFIGURE_DEPENDS tests/host/*.cpp tests/layers/*.cpp tests/solvers/*.cpp)
+  add_executable(host_tests ${test_sources})
+  target_include_directories(host_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(host_tests PRIVATE
+    METAPERTURB_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    METAPERTURB_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
+    METAPERTURB_PLUGIN="$<TARGET_FILE:metaperturb>"
+    METAPERTURB_HOST="${host}")
+  target_compile_options(host_tests PRIVATE -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>
+    $<$<CONFIG:Release>:-O1>)
+  target_link_libraries(host_tests PRIVATE metaperturb GTest::gtest_main OpenMP::OpenMP_CXX)
+  add_dependencies(host_tests metaperturb_tool)
+  gtest_discover_tests(host_tests DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+endif()

@@ -1,0 +1,9 @@
+#include "testing/golden.hpp"
+
+namespace caffe {
+namespace {
+
+INSTANTIATE_GOLDEN_TESTS(HostGoldenTest);
+
+}  // namespace
+}  // namespace caffe
