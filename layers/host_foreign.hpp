@@ -20,6 +20,11 @@
 
 namespace metaperturb {
 
+/// Whether the host's memory can be used as it is: vector loads ask for whole cache lines.
+inline bool CanStay(const caffe::ChannelBlocks& layout, const void* plain) {
+  return layout.block == 1 || (layout.IsPlain() && reinterpret_cast<uintptr_t>(plain) % 64 == 0);
+}
+
 /// The host's blobs are plain; float is copied into channel blocks, double stays plain.
 template <typename Dtype>
 class BlockedInput {
@@ -35,7 +40,7 @@ class BlockedInput {
   const Dtype* Copy(const caffe::Blob<Dtype>& blob, const Dtype* plain, int block) {
     if constexpr (std::is_same<Dtype, float>::value) {
       const caffe::ChannelBlocks layout = {block, blob.shape(0), blob.shape(1), blob.count(2)};
-      if (layout.IsPlain()) return plain;
+      if (CanStay(layout, plain)) return plain;
       copy_.resize(layout.count());
       caffe::PlainToBlocks(layout, plain, copy_.data());
       return copy_.data();
@@ -57,7 +62,7 @@ class BlockedOutput {
   }
   void Done() {
     if constexpr (std::is_same<Dtype, float>::value) {
-      if (!layout_.IsPlain()) caffe::BlocksToPlain(layout_, copy_.data(), plain_);
+      if (!CanStay(layout_, plain_)) caffe::BlocksToPlain(layout_, copy_.data(), plain_);
     }
   }
 
@@ -65,7 +70,7 @@ class BlockedOutput {
   Dtype* Memory(const caffe::Blob<Dtype>& blob, Dtype* plain, int block) {
     layout_ = {block, blob.shape(0), blob.shape(1), blob.count(2)};
     plain_ = plain;
-    if (layout_.IsPlain()) return plain;
+    if (CanStay(layout_, plain)) return plain;
     copy_.resize(layout_.count());
     return copy_.data();
   }

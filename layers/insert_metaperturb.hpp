@@ -5,13 +5,14 @@
 
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/proto/metaperturb.pb.h"
+#include "layers/metaperturb_param.hpp"
 
 namespace metaperturb {
 
 struct InsertOptions {
   caffe::MetaPerturbParameter param;  // of every inserted layer
   bool shared = false;                // name phi "phi", so that the meta-solver can learn it
-  bool as_param_str = false;  // for a Caffe without metaperturb_param: metaperturb_param.hpp
+  bool as_param_str = !kHasField;     // see metaperturb_param.hpp
 };
 
 /// Copies `net` with MetaPerturb layers where the paper has them: after the batch normalisation

@@ -6,6 +6,13 @@
 
 namespace metaperturb {
 
+/// Whether this Caffe's LayerParameter has the field metaperturb_param.
+#ifdef METAPERTURB_HAS_FIELD
+constexpr bool kHasField = true;
+#else
+constexpr bool kHasField = false;
+#endif
+
 /// A MetaPerturb layer's parameters, from whichever field holds them:
 ///     metaperturb_param { phi: "phi.caffemodel" anneal_iter: 4000 }
 ///     python_param { param_str: "phi: 'phi.caffemodel' anneal_iter: 4000" }

@@ -63,7 +63,9 @@ TEST(HostLayerTest, PhiIsFixedUnlessItIsNamed) {
     EXPECT_EQ(named, phi.asum_diff() != 0);
     EXPECT_NE(0, net.blob_by_name("c")->asum_diff());
     for (size_t i = 0; i < net.learnable_params().size(); ++i) {
-      if (net.learnable_params()[i] == &phi) EXPECT_EQ(named ? 1 : 0, net.params_lr()[i]);
+      if (net.learnable_params()[i] == &phi) {
+        EXPECT_EQ(named ? 1 : 0, net.params_lr()[i]);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "caffe/common.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "layers/metaperturb_param.hpp"
+#include "util/error.hpp"
 
 namespace metaperturb {
 namespace {

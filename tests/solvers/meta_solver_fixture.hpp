@@ -12,6 +12,7 @@
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "solvers/meta_solver.hpp"
+#include "util/error.hpp"
 
 namespace caffe {
 namespace meta_testing {
@@ -80,8 +81,9 @@ class MetaSolverTest : public ::testing::Test {
   string Path(const string& name) const { return dir_ + "/" + name; }
 
   void WriteText(const string& name, const string& text) { std::ofstream(Path(name)) << text; }
-  void WriteNet(const string& name, string text, const string& noise, const string& transform) {
+  void WriteNet(const string& name, string text, string noise, const string& transform) {
 #ifndef METAPERTURB_HAS_FIELD
+    noise = Replaced(noise, "'", "\"");
     text = Replaced(text, "metaperturb_param { @NOISE@ }", "python_param { param_str: '@NOISE@' }");
 #endif
     WriteText(name, Replaced(Replaced(text, "@NOISE@", noise), "@TRANSFORM@", transform));

@@ -11,6 +11,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
+#include "util/error.hpp"
 #include "util/philox.hpp"
 
 namespace caffe {

@@ -13,6 +13,7 @@
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "util/error.hpp"
 
 DECLARE_string(model);
 DECLARE_string(output);

@@ -5,19 +5,15 @@
 #include "caffe/util/upgrade_proto.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/error.hpp"
 
 DEFINE_string(model, "", "insert: the network, a prototxt; generate: resnet20, vgg9 or mobilenet");
 DEFINE_string(output, "", "The prototxt to write");
 DEFINE_string(phi, "", "File with phi, for the new layers' metaperturb_param.phi");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");
 DEFINE_double(spatial_norm_factor, 32, "Height of the network's input");
-#ifdef METAPERTURB_HAS_FIELD
-#define DEFAULT_HOST "metaperturb"
-#else
-#define DEFAULT_HOST "caffe"
-#endif
 DEFINE_string(
-    host, DEFAULT_HOST,
+    host, metaperturb::kHasField ? "metaperturb" : "caffe",
     "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "
     "knows no such field (python_param.param_str)");
 DEFINE_int32(anneal_iter, 0, "Passes over which the perturbation rises to its full strength");

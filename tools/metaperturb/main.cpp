@@ -7,6 +7,7 @@
 
 #include "caffe/common.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/error.hpp"
 #include "util/nearest_name.hpp"
 #include "util/threads.hpp"
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "caffe/common.hpp"
+#include "util/error.hpp"
 #include "util/nearest_name.hpp"
 
 namespace metaperturb {

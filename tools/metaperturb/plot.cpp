@@ -5,6 +5,7 @@
 
 #include "caffe/common.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/error.hpp"
 
 DECLARE_string(output);
 DEFINE_string(log, "", "plot: logs of `caffe train`, as NAME:FILE,NAME:FILE");

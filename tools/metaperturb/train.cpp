@@ -5,6 +5,7 @@
 #include "caffe/util/signal_handler.h"
 #include "solvers/meta_solver.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/error.hpp"
 
 DEFINE_string(solver, "", "train: definition of the run (.prototxt, MetaSolverParameter)");
 DEFINE_string(snapshot, "", "train: snapshot (.metastate) to resume from");
