@@ -50,7 +50,6 @@ void ExplainAndExit() {
 
 const bool installed = (previous_handler = std::set_terminate(ExplainAndExit), true);
 
-
 }  // namespace
 
 void ReadProto(const std::string& file, bool text, google::protobuf::Message* message) {

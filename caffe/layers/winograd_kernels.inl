@@ -108,7 +108,7 @@ struct Axis<2> {
 
 // ---- tiles ----
 
-// The rows x columns pixels from (top, left) on, zero outside the plane.
+// kExtent pixels of a row from column `left` on, zero outside the plane.
 template <int kExtent>
 inline void LoadRow(const float* plane, int h, int w, int row, int left, V d[kExtent]) {
   if (row < 0 || row >= h) {

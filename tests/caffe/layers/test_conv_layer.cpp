@@ -1,5 +1,6 @@
 #include "caffe/layers/conv_layer.hpp"
 
+#include "caffe/layers/winograd_kernels.hpp"
 #include "testing/gradient_checker.hpp"
 #include "testing/layer_result.hpp"
 
@@ -278,6 +279,25 @@ TEST(ConvolutionLayer, WaysToGiveASetting) {
     EXPECT_EQ(c.weights, run.layer->blobs()[0]->shape());
     EXPECT_EQ(c.top, run.top[0]->shape());
   }
+}
+
+TEST(ConvolutionLayer, EngineCaffeIsTheDirectSum) {
+  if (!BestWinogradKernels(4)) GTEST_SKIP() << "this processor has no AVX2";
+  Blob<float> x(2, 16, 8, 8), weights(16, 16, 3, 3);
+  FillGaussian<float>(&x, 1);
+  FillGaussian<float>(&weights, 2);
+  std::vector<std::vector<float>> results;
+  for (const char* engine : {"DEFAULT", "CAFFE"}) {
+    LayerRun<float> run(
+        LayerFromText(Conv(std::string("num_output: 16 kernel_size: 3 pad: 1 engine: ") + engine)),
+        {&x});
+    run.layer->blobs()[0]->CopyFrom(weights);
+    run.Forward();
+    results.emplace_back(run.top[0]->cpu_data(), run.top[0]->cpu_data() + run.top[0]->count());
+  }
+  // Two algorithms: the same to rounding, but not to the bit.
+  EXPECT_LE(RelativeError(results[0].data(), results[1].data(), 2048), 1e-5);
+  EXPECT_NE(results[0], results[1]);
 }
 
 TEST(ConvolutionLayer, FillersAndStoredParameters) {
