@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/text_format.h>
 #include <unistd.h>
@@ -16,21 +15,11 @@
 #include <exception>
 #include <iostream>
 
+#include "util/first_complaint.hpp"
+
 namespace metaperturb {
 
 namespace {
-
-class FirstComplaint : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!text_.empty()) return;
-    text_ = std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": " + message;
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 std::terminate_handler previous_handler;
 
@@ -58,7 +47,7 @@ void ReadProto(const std::string& file, bool text, google::protobuf::Message* me
   google::protobuf::io::FileInputStream stream(descriptor);
   stream.SetCloseOnDelete(true);
   if (text) {
-    FirstComplaint complaint;
+    caffe::FirstComplaint complaint;
     google::protobuf::TextFormat::Parser parser;
     parser.RecordErrorsTo(&complaint);
     ENFORCE(parser.Parse(&stream, message)) << file << ":" << complaint.text();

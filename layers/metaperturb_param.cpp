@@ -1,11 +1,11 @@
 #include "layers/metaperturb_param.hpp"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <string>
 
 #include "util/error.hpp"
+#include "util/first_complaint.hpp"
 
 namespace metaperturb {
 
@@ -16,26 +16,14 @@ using std::string;
 
 namespace {
 
-// Keeps the parser's first complaint.
-class Complaint : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int column, const string& message) override {
-    if (text_.empty()) text_ = "character " + std::to_string(column + 1) + ": " + message;
-  }
-  const string& text() const { return text_; }
-
- private:
-  string text_;
-};
-
 MetaPerturbParameter FromParamStr(const string& text) {
   MetaPerturbParameter param;
-  Complaint complaint;
+  caffe::FirstComplaint complaint;
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&complaint);
   ENFORCE(parser.ParseFromString(text, &param))
-      << "python_param.param_str \"" << text
-      << "\" is no MetaPerturbParameter: " << complaint.text();
+      << "python_param.param_str \"" << text << "\" is no MetaPerturbParameter: character "
+      << complaint.column() << ": " << complaint.message();
   return param;
 }
 

@@ -99,7 +99,7 @@ void WinogradConvolution::Convolve(const WinogradShape& s, const float* src, con
   const int channels_out = transposed ? geometry().in_channels : geometry().out_channels;
   const ptrdiff_t outer = ptrdiff_t(geometry().in_channels) * 9;
   float* transformed = shared_scratch.Get(size_t(positions()) * in * out);
-  const int panels = CeilDiv(s.out_groups, 2);
+  const int panels = CeilDiv(s.out_groups, kWinogradPanel);
   const int at_once = TilesAtOnce(positions(), in, out, kernels_.rows);
   const int threads = omp_get_max_threads();
   // As many batches for each thread.
@@ -153,17 +153,17 @@ void WinogradConvolution::BackwardWeights(const float* src, const float* dst_dif
   const size_t all = size_t(positions()) * in * out;
   int tile_parts = threads;
   while (tile_parts > 1 && tile_parts * all > kSumFloats) tile_parts = CeilDiv(tile_parts, 2);
-  const int panels = CeilDiv(s.out_groups, 2);
+  const int panels = CeilDiv(s.out_groups, kWinogradPanel);
   const int group_parts = std::min(CeilDiv(threads, tile_parts), panels);
   float* sums = shared_scratch.Get(all * tile_parts);
-  const int widest = CeilDiv(panels, group_parts) * 2;
+  const int widest = CeilDiv(panels, group_parts) * kWinogradPanel;
   const int at_once = TilesAtOnce(positions(), in, widest * kernels_.block, kernels_.rows);
 #pragma omp parallel num_threads(threads)
   {
     float* scratch = thread_scratch.Get(kernels_.gradient_scratch(s.in_groups, widest, at_once));
 #pragma omp for schedule(static)
     for (int part = 0; part < tile_parts * group_parts; ++part) {
-      const auto groups = Part(s.out_groups, 2, part % group_parts, group_parts);
+      const auto groups = Part(s.out_groups, kWinogradPanel, part % group_parts, group_parts);
       const auto tiles = Part(s.tiles(tile_), 1, part / group_parts, tile_parts);
       // The sums of one range of output groups lie together, one array for each range of tiles.
       const size_t size =
@@ -179,7 +179,7 @@ void WinogradConvolution::BackwardWeights(const float* src, const float* dst_dif
 #pragma omp for schedule(static)
     for (int c = 0; c < g.in_channels; ++c) {
       for (int part = 0; part < group_parts; ++part) {
-        const auto groups = Part(s.out_groups, 2, part, group_parts);
+        const auto groups = Part(s.out_groups, kWinogradPanel, part, group_parts);
         const size_t size =
             size_t(positions()) * in * (groups.second - groups.first) * kernels_.block;
         kernels_.add_gradient(

@@ -5,6 +5,9 @@
 
 namespace caffe {
 
+/// Output groups whose transformed weights lie side by side.
+constexpr int kWinogradPanel = 2;
+
 /// The sizes of a 3x3 convolution of stride 1 on channel blocks. Tiles of tile x tile outputs are
 /// numbered image by image, row by row.
 struct WinogradShape {
@@ -23,9 +26,9 @@ struct WinogradKernels {
   int block;  // channels of a vector
   int rows;   // tiles are computed in multiples of this
 
-  /// Transforms the 3x3 weights that lead into the output groups 2 panel and 2 panel + 1. Weight
+  /// Transforms the 3x3 weights that lead into the output groups of that panel. Weight
   /// (k, c, i) is at weights[k stride_k + c stride_c + (flip ? 8 - i : i)] for k < K, c < C as
-  /// stored, and zero beyond. `transformed` is P x C x K in panels of two output groups.
+  /// stored, and zero beyond. `transformed` is P x C x K in panels.
   void (*transform_weights)(const float* weights, int channels_out, int channels_in,
                             ptrdiff_t stride_k, ptrdiff_t stride_c, bool flip, int panel,
                             float* transformed);

@@ -1,8 +1,8 @@
 // Included once per instruction set, inside that file's own namespace, after kBlock (floats of a
 // vector) and kRows (tiles whose products are held in registers at once).
-//
+
 constexpr int Positions(int tile) { return (tile + 2) * (tile + 2); }
-constexpr int kPanel = 2;  // output groups whose weights lie side by side
+constexpr int kPanel = kWinogradPanel;
 
 typedef float V __attribute__((vector_size(4 * kBlock), may_alias));
 
@@ -21,7 +21,7 @@ template <int kTile>
 struct Axis;
 
 // Evaluation points 0, +-a, +-b, infinity with a^2 = 1/2, b^2 = 2: their rounding error is that of a
-// direct sum, a tenth of what the customary 0, +-1, +-2 give.
+// direct sum, a quarter of what the customary 0, +-1, +-2 give.
 template <>
 struct Axis<4> {
   static constexpr float kA = 0.70710678f, kB = 1.41421356f;

@@ -1,4 +1,5 @@
 #include "caffe/util/io.hpp"
+#include "util/first_complaint.hpp"
 
 #include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
@@ -37,19 +38,6 @@ class File {
 
  private:
   int descriptor_;
-};
-
-// Keeps the first complaint of the text parser, with its place counted from 1.
-class FirstComplaint : public pb::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const string& message) override {
-    if (!text_.empty()) return;
-    text_ = std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": " + message;
-  }
-  const string& text() const { return text_; }
-
- private:
-  string text_;
 };
 
 void WriteAll(const string& filename, int descriptor, const string& bytes) {

@@ -1,0 +1,33 @@
+#ifndef METAPERTURB_UTIL_FIRST_COMPLAINT_HPP_
+#define METAPERTURB_UTIL_FIRST_COMPLAINT_HPP_
+
+#include <google/protobuf/io/tokenizer.h>
+
+#include <string>
+
+namespace caffe {
+
+/// Keeps the first complaint of protobuf's text parser, with its place counted from 1.
+class FirstComplaint : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (!message_.empty()) return;
+    line_ = line + 1;
+    column_ = column + 1;
+    message_ = message;
+  }
+  int column() const { return column_; }
+  const std::string& message() const { return message_; }
+  /// "line:column: message"
+  std::string text() const {
+    return std::to_string(line_) + ":" + std::to_string(column_) + ": " + message_;
+  }
+
+ private:
+  int line_ = 0, column_ = 0;
+  std::string message_;
+};
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_UTIL_FIRST_COMPLAINT_HPP_
