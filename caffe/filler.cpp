@@ -1,16 +1,10 @@
 #include "caffe/filler.hpp"
 
-#include <functional>
-
-#include "caffe/util/math_functions.hpp"
 #include "util/nearest_name.hpp"
 
 namespace caffe {
 
 namespace {
-
-template <typename Dtype>
-using FillFunction = void (*)(const FillerParameter&, Blob<Dtype>*);
 
 template <typename Dtype>
 Dtype FanScale(const FillerParameter& param, const Blob<Dtype>& blob) {
@@ -26,13 +20,18 @@ Dtype FanScale(const FillerParameter& param, const Blob<Dtype>& blob) {
   }
 }
 
+}  // namespace
+
 template <typename Dtype>
-void FillConstant(const FillerParameter& param, Blob<Dtype>* blob) {
-  caffe_set(blob->count(), Dtype(param.value()), blob->mutable_cpu_data());
+void ConstantFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  if (blob->count() == 0) return;
+  caffe_set(blob->count(), Dtype(this->filler_param_.value()), blob->mutable_cpu_data());
 }
 
 template <typename Dtype>
-void FillUniform(const FillerParameter& param, Blob<Dtype>* blob) {
+void UniformFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  const FillerParameter& param = this->filler_param_;
+  if (blob->count() == 0) return;
   ENFORCE(param.min() <= param.max())
       << "uniform filler: min " << param.min() << " exceeds max " << param.max();
   caffe_rng_uniform(blob->count(), Dtype(param.min()), Dtype(param.max()),
@@ -40,7 +39,9 @@ void FillUniform(const FillerParameter& param, Blob<Dtype>* blob) {
 }
 
 template <typename Dtype>
-void FillGaussian(const FillerParameter& param, Blob<Dtype>* blob) {
+void GaussianFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  const FillerParameter& param = this->filler_param_;
+  if (blob->count() == 0) return;
   ENFORCE(param.std() >= 0) << "gaussian filler: std is " << param.std();
   Dtype* data = blob->mutable_cpu_data();
   if (param.std() == 0) {
@@ -57,7 +58,8 @@ void FillGaussian(const FillerParameter& param, Blob<Dtype>* blob) {
 }
 
 template <typename Dtype>
-void FillPositiveUnitball(const FillerParameter&, Blob<Dtype>* blob) {
+void PositiveUnitballFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  if (blob->count() == 0) return;
   Dtype* data = blob->mutable_cpu_data();
   caffe_rng_uniform(blob->count(), Dtype(0), Dtype(1), data);
   const int rows = blob->shape(0), size = blob->count() / rows;
@@ -67,66 +69,75 @@ void FillPositiveUnitball(const FillerParameter&, Blob<Dtype>* blob) {
 }
 
 template <typename Dtype>
-void FillXavier(const FillerParameter& param, Blob<Dtype>* blob) {
+void XavierFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  const FillerParameter& param = this->filler_param_;
+  if (blob->count() == 0) return;
   const Dtype bound = std::sqrt(Dtype(3) / FanScale(param, *blob));
   caffe_rng_uniform(blob->count(), -bound, bound, blob->mutable_cpu_data());
 }
 
 template <typename Dtype>
-void FillMsra(const FillerParameter& param, Blob<Dtype>* blob) {
+void MSRAFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  const FillerParameter& param = this->filler_param_;
+  if (blob->count() == 0) return;
   const Dtype std = std::sqrt(Dtype(2) / FanScale(param, *blob));
   caffe_rng_gaussian(blob->count(), Dtype(0), std, blob->mutable_cpu_data());
 }
 
 template <typename Dtype>
-void FillBilinear(const FillerParameter&, Blob<Dtype>* blob) {
+void BilinearFiller<Dtype>::Fill(Blob<Dtype>* blob) {
+  if (blob->count() == 0) return;
   ENFORCE(blob->num_axes() == 4 && blob->width() == blob->height())
       << "bilinear filler: takes a 4-D blob with square kernels, not " << blob->shape_string();
   const int size = blob->width(), half = (size + 1) / 2;
-  const Dtype centre = (2 * half - 1 - half % 2) / Dtype(2 * half);
+  const Dtype centre = Dtype(size - 1) / (2 * half);
   const auto weight = [&](int i) { return 1 - std::fabs(Dtype(i) / half - centre); };
   Dtype* data = blob->mutable_cpu_data();
   for (int i = 0; i < blob->count(); ++i) data[i] = weight(i % size) * weight(i / size % size);
 }
 
-template <typename Dtype>
-const map<string, FillFunction<Dtype>>& Fillers() {
-  static const map<string, FillFunction<Dtype>> fillers = {
-      {"constant", FillConstant<Dtype>}, {"uniform", FillUniform<Dtype>},
-      {"gaussian", FillGaussian<Dtype>}, {"positive_unitball", FillPositiveUnitball<Dtype>},
-      {"xavier", FillXavier<Dtype>},     {"msra", FillMsra<Dtype>},
-      {"bilinear", FillBilinear<Dtype>}};
-  return fillers;
+namespace {
+
+template <typename Dtype, template <typename> class Type>
+Filler<Dtype>* Create(const FillerParameter& param) {
+  return new Type<Dtype>(param);
 }
 
 template <typename Dtype>
-class FunctionFiller : public Filler<Dtype> {
- public:
-  FunctionFiller(const FillerParameter& param, FillFunction<Dtype> fill)
-      : Filler<Dtype>(param), fill_(fill) {}
-  void Fill(Blob<Dtype>* blob) override {
-    if (blob->count() > 0) fill_(this->filler_param_, blob);
-  }
-
- private:
-  FillFunction<Dtype> fill_;
-};
+const map<string, Filler<Dtype>* (*)(const FillerParameter&)>& Creators() {
+  static const map<string, Filler<Dtype>* (*)(const FillerParameter&)> creators = {
+      {"constant", Create<Dtype, ConstantFiller>},
+      {"uniform", Create<Dtype, UniformFiller>},
+      {"gaussian", Create<Dtype, GaussianFiller>},
+      {"positive_unitball", Create<Dtype, PositiveUnitballFiller>},
+      {"xavier", Create<Dtype, XavierFiller>},
+      {"msra", Create<Dtype, MSRAFiller>},
+      {"bilinear", Create<Dtype, BilinearFiller>}};
+  return creators;
+}
 
 }  // namespace
 
 template <typename Dtype>
 Filler<Dtype>* GetFiller(const FillerParameter& param) {
-  const auto& fillers = Fillers<Dtype>();
-  const auto found = fillers.find(param.type());
-  if (found == fillers.end()) {
+  const auto& creators = Creators<Dtype>();
+  const auto found = creators.find(param.type());
+  if (found == creators.end()) {
     vector<string> known;
-    for (const auto& entry : fillers) known.push_back(entry.first);
+    for (const auto& entry : creators) known.push_back(entry.first);
     THROW_ERROR << "unknown filler type '" << param.type() << "'"
                 << DidYouMean(param.type(), known);
   }
-  return new FunctionFiller<Dtype>(param, found->second);
+  return found->second(param);
 }
 
+INSTANTIATE_CLASS(ConstantFiller);
+INSTANTIATE_CLASS(UniformFiller);
+INSTANTIATE_CLASS(GaussianFiller);
+INSTANTIATE_CLASS(PositiveUnitballFiller);
+INSTANTIATE_CLASS(XavierFiller);
+INSTANTIATE_CLASS(MSRAFiller);
+INSTANTIATE_CLASS(BilinearFiller);
 template Filler<float>* GetFiller(const FillerParameter&);
 template Filler<double>* GetFiller(const FillerParameter&);
 

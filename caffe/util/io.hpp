@@ -55,6 +55,10 @@ inline bool ReadImageToDatum(const string& filename, int label, bool is_color, D
 inline bool ReadImageToDatum(const string& filename, int label, Datum* datum) {
   return ReadImageToDatum(filename, label, 0, 0, true, datum);
 }
+inline bool ReadImageToDatum(const string& filename, int label, const string& encoding,
+                             Datum* datum) {
+  return ReadImageToDatum(filename, label, 0, 0, true, encoding, datum);
+}
 /// Replaces an encoded image by its bytes; false when the Datum is not encoded.
 bool DecodeDatumNative(Datum* datum);
 bool DecodeDatum(Datum* datum, bool is_color);

@@ -111,6 +111,23 @@ TYPED_TEST(FillerTest, Bilinear) {
   this->Fill("type: 'bilinear'", {1, 1, 5, 5});
   const double odd[] = {1 / 3., 2 / 3., 1, 2 / 3., 1 / 3.};
   for (int i = 0; i < 25; ++i) EXPECT_NEAR(odd[i / 5] * odd[i % 5], this->data_[i], 1e-6);
+  // A kernel of 3, symmetric as well: (1 2 1) / 2.
+  this->Fill("type: 'bilinear'", {1, 1, 3, 3});
+  const double three[] = {0.5, 1, 0.5};
+  for (int i = 0; i < 9; ++i) EXPECT_NEAR(three[i / 3] * three[i % 3], this->data_[i], 1e-6);
+}
+
+// Code that names a filler's class gets the values of its type.
+TYPED_TEST(FillerTest, ClassesAreTheTypes) {
+  FillerParameter param;
+  param.set_mean(2);
+  param.set_std(3);
+  Blob<TypeParam> blob({50});
+  Caffe::set_random_seed(1701);
+  GaussianFiller<TypeParam>(param).Fill(&blob);
+  Caffe::set_random_seed(1701);
+  this->Fill("type: 'gaussian' mean: 2 std: 3", {50});
+  EXPECT_TRUE(std::equal(this->data_, this->data_ + 50, blob.cpu_data()));
 }
 
 TYPED_TEST(FillerTest, SameSeedSameValues) {
