@@ -165,7 +165,7 @@ int Blob<Dtype>::offset(const vector<int>& indices) const {
 template <typename Dtype>
 void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
   if (&source == this) return;
-  if (source.shape() != shape_) {
+  if (source.shape() != shape_ || !data_) {
     ENFORCE(reshape) << "cannot copy a blob of shape " << Join(source.shape()) << " into one of "
                      << Join(shape_);
     ReshapeLike(source);

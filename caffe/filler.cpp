@@ -8,8 +8,8 @@ namespace {
 
 template <typename Dtype>
 Dtype FanScale(const FillerParameter& param, const Blob<Dtype>& blob) {
-  const Dtype fan_in = Dtype(blob.count()) / blob.num();
-  const Dtype fan_out = blob.num_axes() > 1 ? Dtype(blob.count()) / blob.channels() : blob.count();
+  const Dtype fan_in = Dtype(blob.count()) / blob.shape(0);
+  const Dtype fan_out = blob.num_axes() > 1 ? Dtype(blob.count()) / blob.shape(1) : blob.count();
   switch (param.variance_norm()) {
     case FillerParameter_VarianceNorm_FAN_OUT:
       return fan_out;

@@ -104,7 +104,7 @@ if(METAPERTURB_TESTS)
   find_package(GTest REQUIRED)
   find_package(Boost REQUIRED COMPONENTS filesystem)  # Caffe's MakeTempDir
   include(GoogleTest)
-  file(GLOB test_sources CONFIGURE_DEPENDS tests/host/*.cpp tests/layers/*.cpp tests/solvers/*.cpp)
+  file(GLOB test_sources CONFIGURE_DEPENDS tests/api/*.cpp tests/host/*.cpp tests/layers/*.cpp tests/solvers/*.cpp)
   # What this one expects as an error, the host's own checks end the process for.
   list(FILTER test_sources EXCLUDE REGEX "test_meta_errors")
   add_executable(host_tests ${test_sources})

@@ -15,23 +15,35 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
-  const Datum first = Read();
+  stride_ = Caffe::solver_count();
+  skip_ += Caffe::solver_rank();
+  Locate(skip_, [&] { top[0]->Reshape(BatchShape(Read())); });
+  if (this->output_labels_) top[1]->Reshape({top[0]->shape(0)});
+}
+
+template <typename Dtype>
+template <typename Function>
+void DataLayer<Dtype>::Locate(uint64_t record, Function function) {
+  SeekTo(record % db_->size());
   try {
-    shape_ = this->data_transformer_->InferBlobShape(first);
+    function();
   } catch (const Error& e) {
-    THROW_ERROR << param.source() << ": record '" << cursor_->key() << "': " << e.what();
+    THROW_ERROR << this->layer_param_.data_param().source() << ": record '" << cursor_->key()
+                << "': " << e.what();
   }
-  shape_[0] = static_cast<int>(param.batch_size());
-  top[0]->Reshape(shape_);
-  if (this->output_labels_) top[1]->Reshape({shape_[0]});
+}
+
+template <typename Dtype>
+vector<int> DataLayer<Dtype>::BatchShape(const Datum& first) {
+  vector<int> shape = this->data_transformer_->InferBlobShape(first);
+  shape[0] = static_cast<int>(this->layer_param_.data_param().batch_size());
+  return shape;
 }
 
 template <typename Dtype>
 Datum DataLayer<Dtype>::Read() {
   Datum datum;
-  ENFORCE(datum.ParseFromString(cursor_->value()))
-      << this->layer_param_.data_param().source() << ": record '" << cursor_->key()
-      << "' is no Datum";
+  ENFORCE(datum.ParseFromString(cursor_->value())) << "is no Datum";
   return datum;
 }
 
@@ -57,25 +69,26 @@ void DataLayer<Dtype>::SeekTo(uint64_t record) {
 
 template <typename Dtype>
 void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
-  const int batch_size = shape_[0];
-  batch->data_.Reshape(shape_);
-  batch->label_.Reshape({batch_size});
-  Dtype* data = batch->data_.overwrite_cpu_data(1);
-  Dtype* label = batch->label_.overwrite_cpu_data(1);
-  const uint64_t first = batch->pass * batch_size;
-  SeekTo((first + skip_) % db_->size());
-  const int size = batch->data_.count(1);
+  const int batch_size = static_cast<int>(this->layer_param_.data_param().batch_size());
+  Dtype* data = nullptr;
+  Dtype* label = nullptr;
+  vector<int> shape;
   for (int i = 0; i < batch_size; ++i) {
-    const Datum datum = Read();
-    this->data_transformer_->SetRecord(this->random_key(), first + i);
-    try {
-      this->data_transformer_->Transform(datum, shape_, data + size_t(i) * size);
-    } catch (const Error& e) {
-      THROW_ERROR << this->layer_param_.data_param().source() << ": record '" << cursor_->key()
-                  << "': " << e.what();
-    }
-    label[i] = datum.label();
-    Advance();
+    const uint64_t record = batch->pass * batch_size + i;
+    Locate(skip_ + record * stride_, [&] {
+      const Datum datum = Read();
+      if (i == 0) {
+        shape = BatchShape(datum);
+        batch->data_.Reshape(shape);
+        batch->label_.Reshape({batch_size});
+        data = batch->data_.overwrite_cpu_data(1);
+        label = batch->label_.overwrite_cpu_data(1);
+      }
+      this->data_transformer_->SetRecord(this->random_key(), record);
+      const size_t size = batch->data_.count(1);
+      this->data_transformer_->Transform(datum, shape, data + i * size);
+      label[i] = datum.label();
+    });
   }
 }
 

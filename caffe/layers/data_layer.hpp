@@ -12,7 +12,9 @@ namespace caffe {
 /// Batches of images from an LMDB, in the order of its keys, around and around.
 /// data_param: source; batch_size; backend: LMDB; prefetch = 4 batches read ahead; rand_skip = 0:
 /// begin at a random record below it. transform_param: data_transformer.hpp. Tops: batch_size x C x
-/// H x W; labels, batch_size. Errors name the source and, for a damaged record, its key.
+/// H x W; labels, batch_size. All images of a batch have one size, that of its first; with
+/// batch_size 1 each may have its own. Of several solvers (Caffe::solver_count) each takes every
+/// so-many-th record, from its rank on. Errors name the source and, for a damaged record, its key.
 template <typename Dtype>
 class DataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
@@ -30,12 +32,17 @@ class DataLayer : public BasePrefetchingDataLayer<Dtype> {
   void SeekTo(uint64_t record);
   void Advance();
   Datum Read();
+  /// batch_size x C x H x W for a batch that begins with this image.
+  vector<int> BatchShape(const Datum& first);
+  /// Runs `function` with the cursor on a record; its Error then names source and key.
+  template <typename Function>
+  void Locate(uint64_t record, Function function);
 
   shared_ptr<db::DB> db_;
   shared_ptr<db::Cursor> cursor_;
   uint64_t position_ = 0;  // record under the cursor
-  uint64_t skip_ = 0;
-  vector<int> shape_;
+  uint64_t skip_ = 0;      // the first record, and the step from one to the next
+  uint64_t stride_ = 1;
 };
 
 }  // namespace caffe

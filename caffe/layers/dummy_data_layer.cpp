@@ -41,6 +41,11 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
     fillers_.emplace_back(GetFiller<Dtype>(filler));
     constant_.push_back(filler.type() == "constant");
   }
+  // Constants are there before the first pass, too.
+  for (int i = 0; i < tops; ++i) {
+    const size_t f = fillers_.size() == 1 ? 0 : i;
+    if (constant_[f]) fillers_[f]->Fill(top[i]);
+  }
 }
 
 template <typename Dtype>

@@ -35,17 +35,27 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
-  const int line = LineOf(0);
-  const Datum first = ReadImage(line);
+  Locate(LineOf(0), [&](const Datum& first) { top[0]->Reshape(BatchShape(first)); });
+  top[1]->Reshape({top[0]->shape(0)});
+}
+
+template <typename Dtype>
+template <typename Function>
+void ImageDataLayer<Dtype>::Locate(int line, Function function) {
+  const Datum image = ReadImage(line);
   try {
-    shape_ = this->data_transformer_->InferBlobShape(first);
+    function(image);
   } catch (const Error& e) {
-    THROW_ERROR << param.source() << ":" << line_numbers_[line] << ": image '" << lines_[line].first
-                << "': " << e.what();
+    THROW_ERROR << this->layer_param_.image_data_param().source() << ":" << line_numbers_[line]
+                << ": image '" << lines_[line].first << "': " << e.what();
   }
-  shape_[0] = static_cast<int>(param.batch_size());
-  top[0]->Reshape(shape_);
-  top[1]->Reshape({shape_[0]});
+}
+
+template <typename Dtype>
+vector<int> ImageDataLayer<Dtype>::BatchShape(const Datum& first) {
+  vector<int> shape = this->data_transformer_->InferBlobShape(first);
+  shape[0] = static_cast<int>(this->layer_param_.image_data_param().batch_size());
+  return shape;
 }
 
 template <typename Dtype>
@@ -66,24 +76,25 @@ int ImageDataLayer<Dtype>::LineOf(uint64_t record) {
 
 template <typename Dtype>
 void ImageDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
-  const int batch_size = shape_[0];
-  batch->data_.Reshape(shape_);
-  batch->label_.Reshape({batch_size});
-  Dtype* data = batch->data_.overwrite_cpu_data(1);
-  Dtype* label = batch->label_.overwrite_cpu_data(1);
-  const int size = batch->data_.count(1);
+  const int batch_size = static_cast<int>(this->layer_param_.image_data_param().batch_size());
+  Dtype* data = nullptr;
+  Dtype* label = nullptr;
+  vector<int> shape;
   for (int i = 0; i < batch_size; ++i) {
     const uint64_t record = batch->pass * batch_size + i;
-    const int line = LineOf(record);
-    const Datum datum = ReadImage(line);
-    this->data_transformer_->SetRecord(this->random_key(), record);
-    try {
-      this->data_transformer_->Transform(datum, shape_, data + size_t(i) * size);
-    } catch (const Error& e) {
-      THROW_ERROR << this->layer_param_.image_data_param().source() << ":" << line_numbers_[line]
-                  << ": image '" << lines_[line].first << "': " << e.what();
-    }
-    label[i] = datum.label();
+    Locate(LineOf(record), [&](const Datum& image) {
+      if (i == 0) {
+        shape = BatchShape(image);
+        batch->data_.Reshape(shape);
+        batch->label_.Reshape({batch_size});
+        data = batch->data_.overwrite_cpu_data(1);
+        label = batch->label_.overwrite_cpu_data(1);
+      }
+      this->data_transformer_->SetRecord(this->random_key(), record);
+      const size_t size = batch->data_.count(1);
+      this->data_transformer_->Transform(image, shape, data + i * size);
+      label[i] = image.label();
+    });
   }
 }
 

@@ -12,7 +12,8 @@ namespace caffe {
 /// Batches of image files, read as they are needed. image_data_param: source, a text file with
 /// lines "path label"; root_folder before each path; batch_size = 1; shuffle = false: another order
 /// in every epoch; rand_skip = 0; new_height and new_width (resize); is_color = true. Tops:
-/// batch_size x C x H x W; labels, batch_size. Errors name the list, its line and the image.
+/// batch_size x C x H x W; labels, batch_size. All images of a batch have one size, that of its
+/// first; with batch_size 1 each may have its own. Errors name the list, its line and the image.
 template <typename Dtype>
 class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
@@ -29,13 +30,17 @@ class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
   /// Index in lines_ of the record-th image that is asked for.
   int LineOf(uint64_t record);
   Datum ReadImage(int line) const;
+  /// batch_size x C x H x W for a batch that begins with this image.
+  vector<int> BatchShape(const Datum& first);
+  /// Runs `function` with that line's image; its Error then names the list, the line and the image.
+  template <typename Function>
+  void Locate(int line, Function function);
 
   vector<pair<string, int>> lines_;
   vector<int> line_numbers_;
   vector<int> order_;
   uint64_t order_epoch_ = ~uint64_t{0};
   uint64_t skip_ = 0;
-  vector<int> shape_;
 };
 
 }  // namespace caffe

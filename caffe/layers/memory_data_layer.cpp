@@ -60,18 +60,31 @@ void MemoryDataLayer<Dtype>::Reset(Dtype* data, Dtype* labels, int n) {
 }
 
 template <typename Dtype>
+int MemoryDataLayer<Dtype>::FirstImage(uint64_t pass) const {
+  const uint64_t passes = pass - (pass < first_pass_ ? 0 : first_pass_);
+  return static_cast<int>(passes * batch_size_ % n_);
+}
+
+template <typename Dtype>
 void MemoryDataLayer<Dtype>::set_batch_size(int new_size) {
-  ENFORCE(new_size > 0 && (n_ == 0 || n_ % new_size == 0))
-      << n_ << " images are no multiple of batch_size " << new_size;
+  ENFORCE(new_size > 0) << "batch_size " << new_size;
+  if (new_size == batch_size_) return;
+  // The images that are there stay in use where they divide into the new batches from the first on.
+  if (data_ && (FirstImage(this->next_pass()) != 0 || n_ % new_size != 0)) {
+    ENFORCE(FirstImage(this->next_pass()) == 0 && this->next_pass() != first_pass_)
+        << "batch_size cannot become " << new_size << ": of " << n_ << " images "
+        << n_ - FirstImage(this->next_pass()) << " are not used yet";
+    data_ = labels_ = nullptr;
+  }
   batch_size_ = new_size;
+  first_pass_ = this->next_pass();
 }
 
 template <typename Dtype>
 void MemoryDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
                                          const vector<Blob<Dtype>*>& top) {
   ENFORCE(data_) << "has no data: call Reset, AddDatumVector or AddMatVector first";
-  const uint64_t passes = this->pass() - (this->pass() < first_pass_ ? 0 : first_pass_);
-  const int first = static_cast<int>(passes * batch_size_ % n_);
+  const int first = FirstImage(this->pass());
   top[0]->Reshape(batch_size_, channels_, height_, width_);
   top[1]->Reshape({batch_size_});
   top[0]->set_cpu_data(data_ + size_t(first) * size_);

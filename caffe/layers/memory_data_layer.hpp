@@ -23,6 +23,8 @@ class MemoryDataLayer : public BaseDataLayer<Dtype> {
   virtual void AddMatVector(const vector<cv::Mat>& mat_vector, const vector<int>& labels);
   /// Uses n images and labels where they are, untransformed; the caller keeps them alive.
   void Reset(Dtype* data, Dtype* label, int n);
+  /// An Error while images wait to be used. Where their number is no multiple of the new size, new
+  /// ones must be given before the next Forward.
   void set_batch_size(int new_size);
   int batch_size() const { return batch_size_; }
   int channels() const { return channels_; }
@@ -34,6 +36,8 @@ class MemoryDataLayer : public BaseDataLayer<Dtype> {
 
  private:
   void Take(const vector<int>& labels);
+  /// The image that the batch of a pass begins with.
+  int FirstImage(uint64_t pass) const;
 
   int batch_size_ = 0, channels_ = 0, height_ = 0, width_ = 0, size_ = 0;
   Dtype* data_ = nullptr;

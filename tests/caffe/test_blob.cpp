@@ -75,6 +75,16 @@ TYPED_TEST(BlobTest, FreshMemoryIsZeroAndAligned) {
   EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(blob.cpu_data()) % 64);
 }
 
+TYPED_TEST(BlobTest, CopyOfAScalar) {
+  Blob<TypeParam> scalar{std::vector<int>()}, copy;
+  scalar.mutable_cpu_data()[0] = 3;
+  scalar.mutable_cpu_diff()[0] = 4;
+  copy.CopyFrom(scalar, false, true);
+  copy.CopyFrom(scalar, true, true);
+  EXPECT_EQ(3, copy.cpu_data()[0]);
+  EXPECT_EQ(4, copy.cpu_diff()[0]);
+}
+
 TYPED_TEST(BlobTest, CopyFrom) {
   Blob<TypeParam> a(1, 2, 1, 1), b(1, 2, 1, 1), c(2, 1, 1, 1);
   FillValues<TypeParam>(&a, {1, 2});

@@ -95,6 +95,9 @@ TYPED_TEST(FillerTest, XavierAndMsra) {
     this->ExpectWithin(-bound * 1.000001, bound * 1.000001);
     EXPECT_NEAR(std::sqrt(1 / norm.second), this->Std(), 0.05 * bound);
     EXPECT_NEAR(0, this->Mean(), 0.05 * bound);
+    this->Fill("type: 'xavier'" + mode, {60, 8, 3, 1, 3});  // any number of axes
+    this->ExpectWithin(-bound * 1.000001, bound * 1.000001);
+    EXPECT_NEAR(std::sqrt(1 / norm.second), this->Std(), 0.05 * bound);
     const double std = std::sqrt(2 / norm.second);
     this->Fill("type: 'msra'" + mode, {60, 8, 3, 3});
     EXPECT_NEAR(std, this->Std(), 0.06 * std);

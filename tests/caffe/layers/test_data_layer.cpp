@@ -59,6 +59,35 @@ TYPED_TEST(DataLayerTest, ReadsAroundAndAround) {
   }
 }
 
+TYPED_TEST(DataLayerTest, ImagesOfAnySizeOneAtATime) {
+  WriteDatums(this->Path("db"), {ByteDatum(2, 3, 4, 0), ByteDatum(2, 5, 2, 1, 50)});
+  LayerRun<TypeParam> run(this->Param(1), {}, 2);
+  for (int pass = 0; pass < 5; ++pass) {
+    run.Forward();
+    EXPECT_EQ(this->Labels(run), (vector<TypeParam>{TypeParam(pass % 2)}));
+    EXPECT_EQ(run.top[0]->shape(),
+              pass % 2 ? (vector<int>{1, 2, 5, 2}) : (vector<int>{1, 2, 3, 4}));
+    EXPECT_EQ(this->Pixels(run).back(), pass % 2 ? 50 + 19 : 23);
+  }
+}
+
+TYPED_TEST(DataLayerTest, SolversShareTheRecords) {
+  this->WriteImages(5);
+  Caffe::set_solver_count(3);
+  for (int rank = 0; rank < 3; ++rank) {
+    Caffe::set_solver_rank(rank);
+    LayerRun<TypeParam> run(this->Param(2), {}, 2);
+    for (int pass = 0; pass < 6; ++pass) {
+      run.Forward();
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(this->Labels(run)[i], ((pass * 2 + i) * 3 + rank) % 5);
+      }
+    }
+  }
+  Caffe::set_solver_count(1);
+  Caffe::set_solver_rank(0);
+}
+
 TYPED_TEST(DataLayerTest, BatchLargerThanTheDatabase) {
   this->WriteImages(2);
   LayerRun<TypeParam> run(this->Param(5), {}, 2);
@@ -156,7 +185,7 @@ TYPED_TEST(DataLayerTest, DamagedRecordsAreNamed) {
   small.set_data("x");
   const string prefix = this->Path("db") + ": record '002': ";
   const vector<pair<string, string>> cases = {
-      {string(good).substr(0, good.size() - 1), this->Path("db") + ": record '002' is no Datum"},
+      {string(good).substr(0, good.size() - 1), this->Path("db") + ": record '002': is no Datum"},
       {image.SerializeAsString(), prefix + "the encoded image cannot be decoded"},
       {small.SerializeAsString(), prefix + "the Datum holds 1 bytes for 1x2x2"},
       {ByteDatum(1, 3, 2, 0).SerializeAsString(), prefix + "an image of 1x3x2 gives 1x3x2 where"},
@@ -178,7 +207,7 @@ TYPED_TEST(DataLayerTest, DamagedRecordsAreNamed) {
 TYPED_TEST(DataLayerTest, DamagedFirstRecord) {
   const auto set_up = [this] { LayerRun<TypeParam> run(this->Param(1), {}, 2); };
   WriteRecords(this->Path("db"), {"\xff\xff"});
-  EXPECT_ERROR(set_up(), this->Path("db") + ": record '000' is no Datum");
+  EXPECT_ERROR(set_up(), this->Path("db") + ": record '000': is no Datum");
   std::filesystem::remove_all(this->Path("db"));
   Datum image;
   image.set_encoded(true);

@@ -26,6 +26,7 @@ TYPED_TEST_SUITE(DummyDataLayerTest, Dtypes);
 
 TYPED_TEST(DummyDataLayerTest, OneForAllTops) {
   LayerRun<TypeParam> run(this->Param("shape { dim: 2 dim: 3 } data_filler { value: 4 }"), {}, 2);
+  for (const auto* top : run.top) EXPECT_EQ(this->Values(*top), vector<TypeParam>(6, 4));
   run.Forward();
   for (const auto* top : run.top) {
     EXPECT_EQ(top->shape(), (vector<int>{2, 3}));

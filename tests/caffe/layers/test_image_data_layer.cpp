@@ -48,6 +48,17 @@ TEST_F(ImageDataLayerTest, ReadsInTheListsOrder) {
   EXPECT_EQ(run.top[0]->data_at(0, 2, 3, 5), 2);
 }
 
+TEST_F(ImageDataLayerTest, ImagesOfAnySizeOneAtATime) {
+  WriteImages(2);
+  cv::imwrite(Path("image 1.png"), cv::Mat(3, 2, CV_8UC3, cv::Scalar(1, 1, 1)));
+  Run run(Param(1), {}, 2);
+  EXPECT_EQ(Labels(&run), (vector<int>{0}));
+  EXPECT_EQ(run.top[0]->shape(), (vector<int>{1, 3, 4, 6}));
+  EXPECT_EQ(Labels(&run), (vector<int>{1}));
+  EXPECT_EQ(run.top[0]->shape(), (vector<int>{1, 3, 3, 2}));
+  EXPECT_EQ(run.top[0]->data_at(0, 2, 2, 1), 1);
+}
+
 TEST_F(ImageDataLayerTest, ResizeGrayTransform) {
   WriteImages(3);
   Run run(Param(2, "new_height: 8 new_width: 5 is_color: false", "mean_value: 1 scale: 2"), {}, 2);

@@ -72,7 +72,14 @@ TYPED_TEST(MemoryDataLayerTest, Errors) {
                "an image of 1x1x2");
   EXPECT_ERROR(this->layer_->AddMatVector({}, {1}), "0 images with 1 labels");
   this->layer_->Reset(data.data(), labels.data(), 2);
-  EXPECT_ERROR(this->layer_->set_batch_size(4), "2 images are no multiple of batch_size 4");
+  EXPECT_ERROR(this->layer_->set_batch_size(4), "batch_size cannot become 4: of 2 images 2 are not used yet");
+  // Once they are used, new ones may come in another number.
+  this->run_.Forward();
+  this->layer_->set_batch_size(3);
+  EXPECT_ERROR(this->run_.Forward(), "has no data");
+  this->layer_->Reset(data.data(), labels.data(), 3);
+  this->run_.Forward();
+  EXPECT_EQ(this->run_.top[0]->num(), 3);
   EXPECT_ERROR(LayerRun<TypeParam>(LayerFromText("type: 'MemoryData' memory_data_param {"
                                                  " batch_size: 2 channels: 3 height: 4 }"),
                                    {}, 2),
