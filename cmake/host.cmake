@@ -51,7 +51,10 @@ string(REPLACE "caffe/proto/caffe.proto" "caffe.proto" text "${text}")
 file(CONFIGURE OUTPUT ${proto_root}/caffe/proto/meta_solver.proto CONTENT "${text}" @ONLY)
 set(proto_files ${proto_root}/caffe/proto/meta_solver.proto)
 set(proto_sources ${proto_root}/caffe/proto/meta_solver.pb.cc)
-if(NOT host_field)
+if(host_field)
+  # The message is the host's own; ours would be registered a second time.
+  file(WRITE ${proto_root}/caffe/proto/metaperturb.pb.h "#include \"caffe/proto/caffe.pb.h\"\n")
+else()
   list(APPEND proto_files ${proto_root}/caffe/proto/metaperturb.proto)
   list(APPEND proto_sources ${proto_root}/caffe/proto/metaperturb.pb.cc)
 endif()
@@ -105,6 +108,8 @@ if(METAPERTURB_TESTS)
   find_package(Boost REQUIRED COMPONENTS filesystem)  # Caffe's MakeTempDir
   include(GoogleTest)
   file(GLOB test_sources CONFIGURE_DEPENDS tests/api/*.cpp tests/host/*.cpp tests/layers/*.cpp tests/solvers/*.cpp)
+  set(METAPERTURB_OWN_BUILD ${PROJECT_SOURCE_DIR}/build CACHE PATH
+    "Build of our own framework that the tests exchange snapshots with")
   # What this one expects as an error, the host's own checks end the process for.
   list(FILTER test_sources EXCLUDE REGEX "test_meta_errors")
   add_executable(host_tests ${test_sources})
@@ -113,7 +118,8 @@ if(METAPERTURB_TESTS)
     METAPERTURB_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     METAPERTURB_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
     METAPERTURB_PLUGIN="$<TARGET_FILE:metaperturb>"
-    METAPERTURB_HOST="${host}")
+    METAPERTURB_HOST="${host}"
+    METAPERTURB_OWN_BIN="${METAPERTURB_OWN_BUILD}/bin")
   target_compile_options(host_tests PRIVATE -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>
     $<$<CONFIG:Release>:-O1>)
   target_link_libraries(host_tests PRIVATE metaperturb GTest::gtest_main Boost::filesystem

@@ -11,8 +11,8 @@ void SGDSolver<Dtype>::PreSolve() {
   const string& type = param.regularization_type();
   ENFORCE(type == "L2" || type == "L1") << "unknown regularization_type '" << type << "'; L2 or L1";
   if (!param.has_base_lr()) LOG(WARNING) << "base_lr is not set: the learning rate is 0";
-  GetLearningRate();  // finds a policy that is unknown, or lacks a parameter, before training
-                      // starts
+  // Finds a policy that is unknown, or lacks a parameter, before training.
+  if (param.has_lr_policy()) GetLearningRate();
   history_.clear();
   update_.clear();
   temp_.clear();
@@ -62,6 +62,7 @@ Dtype SGDSolver<Dtype>::GetLearningRate() {
   } else if (policy == "sigmoid") {
     rate = base / (1 + std::exp(-gamma * (iter - stepsize)));
   } else {
+    ENFORCE(!policy.empty()) << "lr_policy is not given";
     ENFORCE(policy == "fixed") << "unknown lr_policy '" << policy << "'"
                                << DidYouMean(policy, {"fixed", "step", "exp", "inv", "multistep",
                                                       "poly", "sigmoid"});

@@ -59,6 +59,11 @@ TEST_F(SolverTest, LearningRatePolicies) {
 TEST_F(SolverTest, BadParameters) {
   const auto make = [](const string& text) { MakeSolver<float>(SolverText(text)); };
   EXPECT_ERROR(make("type: 'Adm'"), "unknown solver type 'Adm' (did you mean 'Adam'?)");
+  // A solver without a policy may be made, but not trained with.
+  SolverParameter without = SolverText("");
+  without.clear_lr_policy();
+  const auto solver = MakeSolver<float>(without);
+  EXPECT_ERROR(solver->Step(1), "lr_policy is not given");
   EXPECT_ERROR(make("lr_policy: 'stepp'"), "unknown lr_policy 'stepp' (did you mean 'step'?)");
   EXPECT_ERROR(make("lr_policy: 'step'"), "needs a stepsize above 0, not 0");
   EXPECT_ERROR(make("lr_policy: 'poly'"), "needs a max_iter above 0, not 0");

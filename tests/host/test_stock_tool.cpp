@@ -1,54 +1,15 @@
 // The host's own `caffe` tool with the plugin preloaded.
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <string>
+#include "host/host_tools.hpp"
 
 namespace {
 
+using host_tools::Outcome;
+using host_tools::RunShell;
 using std::string;
 
-struct Outcome {
-  int code;
-  string text;
-};
-
-Outcome RunShell(const string& command) {
-  Outcome outcome = {-1, ""};
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  if (!pipe) return outcome;
-  char part[4096];
-  for (size_t n; (n = fread(part, 1, sizeof part, pipe)) > 0;) outcome.text.append(part, n);
-  const int status = pclose(pipe);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return outcome;
-}
-
-class StockToolTest : public ::testing::Test {
+class StockToolTest : public host_tools::HostToolTest {
  protected:
-  void SetUp() override {
-    for (const char* place : {"/build/tools/caffe", "/.build_release/tools/caffe", "/bin/caffe"}) {
-      if (std::filesystem::exists(METAPERTURB_HOST + string(place))) {
-        tool_ = METAPERTURB_HOST + string(place);
-      }
-    }
-    if (tool_.empty()) GTEST_SKIP() << METAPERTURB_HOST << " has no caffe tool";
-    char name[] = "/tmp/stock_tool_XXXXXX";
-    ASSERT_TRUE(mkdtemp(name));
-    folder_ = name;
-  }
-  ~StockToolTest() override {
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
-  void Write(const string& name, const string& text) {
-    std::ofstream(folder_ + "/" + name) << text;
-  }
   void WriteNet(const string& param) {
     Write("net.prototxt",
           "layer { name: 'data' type: 'DummyData' top: 'data' top: 'label' dummy_data_param {"
@@ -56,10 +17,9 @@ class StockToolTest : public ::testing::Test {
           "  data_filler { type: 'gaussian' } data_filler { value: 1 } } }"
           "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' convolution_param {"
           "  num_output: 12 kernel_size: 3 pad: 1 weight_filler { type: 'msra' } } }"
-          "layer { name: 'mp' type: 'MetaPerturb' bottom: 'c' top: 'mp' python_param {"
-          "  param_str: \"" +
-              param +
-              "\" } }"
+          "layer { name: 'mp' type: 'MetaPerturb' bottom: 'c' top: 'mp' " +
+              (real_field_ ? "metaperturb_param { " + param + " } }"
+                           : "python_param { param_str: \"" + param + "\" } }") +
               "layer { name: 'r' type: 'ReLU' bottom: 'mp' top: 'mp' }"
               "layer { name: 'f' type: 'InnerProduct' bottom: 'mp' top: 'f' inner_product_param {"
               "  num_output: 3 weight_filler { type: 'xavier' } } }"
@@ -71,11 +31,7 @@ class StockToolTest : public ::testing::Test {
                                  "snapshot_prefix: '" +
                                  folder_ + "/run' solver_mode: CPU");
   }
-  Outcome Tool(const string& arguments) {
-    return RunShell("LD_PRELOAD=" METAPERTURB_PLUGIN " " + tool_ + " " + arguments);
-  }
-
-  string tool_, folder_;
+  bool real_field_ = false;
 };
 
 TEST_F(StockToolTest, TrainsTestsAndResumes) {
@@ -92,6 +48,20 @@ TEST_F(StockToolTest, TrainsTestsAndResumes) {
       Tool("train --solver=" + folder_ + "/solver.prototxt --snapshot=" + folder_ +
            "/run_iter_5.solverstate");
   EXPECT_EQ(0, resumed.code) << resumed.text;
+}
+
+TEST_F(StockToolTest, TheRealFieldWhereTheHostHasIt) {
+  real_field_ = true;
+  WriteNet("anneal_iter: 3");
+  const Outcome train = Tool("train --solver=" + folder_ + "/solver.prototxt");
+#ifdef METAPERTURB_HAS_FIELD
+  EXPECT_EQ(0, train.code) << train.text;
+  WriteNet("anneal_itr: 3");
+  EXPECT_NE(0, Tool("train --solver=" + folder_ + "/solver.prototxt").code);
+#else
+  EXPECT_NE(0, train.code) << train.text;
+  EXPECT_NE(string::npos, train.text.find("metaperturb_param")) << train.text;
+#endif
 }
 
 TEST_F(StockToolTest, WithoutThePluginTheTypeIsUnknown) {
