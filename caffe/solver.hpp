@@ -49,6 +49,8 @@ class Solver {
   void Restore(const char* resume_file);
   /// Writes PREFIX_iter_N.caffemodel and PREFIX_iter_N.solverstate.
   void Snapshot();
+  /// From now on a snapshot removes the files of all but the `count` newest; 0 (the default): none.
+  void set_snapshot_keep(int count) { snapshot_keep_ = count; }
 
   const SolverParameter& param() const { return param_; }
   shared_ptr<Net<Dtype>> net() { return net_; }
@@ -113,6 +115,7 @@ class Solver {
   void LogIteration();
   int ImagesPerIteration() const;
 
+  int snapshot_keep_ = 0;
   int snapshot_iter_ = -1;        // iteration of the last snapshot
   vector<uint64_t> test_passes_;  // per test net: forward passes up to its last complete test
   Progress progress_;
@@ -123,6 +126,13 @@ class Solver {
 /// Gives `param` the seed of the run that wrote a .solverstate, unless it sets random_seed itself:
 /// to be called before the solver is made, whose layers take their seed when they are created.
 void AdoptSnapshotSeed(const string& state_file, SolverParameter* param);
+
+/// An Error that names the file if a .solverstate, or the .caffemodel that it names, is not what
+/// was written: missing, truncated, or with another checksum. Files of upstream's Caffe have none.
+void CheckSnapshot(const string& state_file);
+void CheckSnapshot(const SolverState& state, const string& state_file);
+/// Gives a state that is complete its checksum.
+void SetChecksum(SolverState* state);
 
 }  // namespace caffe
 

@@ -4,8 +4,31 @@
 
 #include "caffe/solver.hpp"
 #include "caffe/util/io.hpp"
+#include "util/checksum.hpp"
+#include "util/snapshots.hpp"
 
 namespace caffe {
+
+namespace {
+
+// Snapshots may have been moved to another directory.
+string ModelOf(const SolverState& state, const string& state_file) {
+  namespace fs = std::filesystem;
+  const fs::path stored = state.learned_net();
+  std::error_code ignored;
+  if (fs::exists(stored, ignored)) return stored.string();
+  const fs::path beside = fs::path(state_file).parent_path() / stored.filename();
+  ENFORCE(fs::exists(beside, ignored)) << state_file << ": its weights '" << stored.string()
+                                       << "' do not exist, nor does '" << beside.string() << "'";
+  return beside.string();
+}
+
+uint32_t ChecksumOf(SolverState state) {
+  state.mutable_run_state()->clear_checksum();
+  return MessageCrc32(state);
+}
+
+}  // namespace
 
 template <typename Dtype>
 void Solver<Dtype>::CheckSnapshotWritePermissions() {
@@ -47,6 +70,9 @@ void Solver<Dtype>::Snapshot() {
   SnapshotSolverState(param_.snapshot_format() == SolverParameter::HDF5 ? SnapshotToHDF5()
                                                                         : SnapshotToBinaryProto());
   snapshot_iter_ = iter_;
+  for (const char* extension : {".solverstate", ".caffemodel"}) {
+    PruneSnapshots(param_.snapshot_prefix(), extension, iter_, snapshot_keep_);
+  }
 }
 
 template <typename Dtype>
@@ -68,25 +94,12 @@ void Solver<Dtype>::StateToProto(const string& model_filename, SolverState* stat
   for (const uint64_t passes : test_passes_) run->add_test_passes(passes);
   for (const Dtype loss : losses_) run->add_losses(loss);
   run->set_random_seed(Caffe::random_seed());
+  run->set_model_checksum(FileCrc32(model_filename));
 }
 
 template <typename Dtype>
 void Solver<Dtype>::StateFromProto(const SolverState& state, const string& state_file) {
-  if (state.has_learned_net()) {
-    namespace fs = std::filesystem;
-    const fs::path stored = state.learned_net();
-    std::error_code ignored;
-    if (fs::exists(stored, ignored)) {
-      net_->CopyTrainedLayersFrom(stored.string());
-    } else {
-      // Snapshots may have been moved to another directory.
-      const fs::path beside = fs::path(state_file).parent_path() / stored.filename();
-      ENFORCE(fs::exists(beside, ignored))
-          << state_file << ": its weights '" << stored.string() << "' do not exist, nor does '"
-          << beside.string() << "'";
-      net_->CopyTrainedLayersFrom(beside.string());
-    }
-  }
+  if (state.has_learned_net()) net_->CopyTrainedLayersFrom(ModelOf(state, state_file));
   iter_ = state.iter();
   current_step_ = state.current_step();
   net_->set_next_pass(static_cast<uint64_t>(iter_) * param_.iter_size());
@@ -108,6 +121,27 @@ void AdoptSnapshotSeed(const string& state_file, SolverParameter* param) {
   if (param->random_seed() < 0 && state.run_state().has_random_seed()) {
     param->set_random_seed(static_cast<int64_t>(state.run_state().random_seed()));
   }
+}
+
+void CheckSnapshot(const SolverState& state, const string& state_file) {
+  const RunState& run = state.run_state();
+  ENFORCE(!run.has_checksum() || run.checksum() == ChecksumOf(state))
+      << state_file << ": is damaged: its checksum does not fit";
+  if (!state.has_learned_net()) return;
+  const string model = ModelOf(state, state_file);
+  ENFORCE(!run.has_model_checksum() || run.model_checksum() == FileCrc32(model))
+      << model << ": is damaged, or not the one that belongs to " << state_file
+      << ": its checksum does not fit";
+}
+
+void CheckSnapshot(const string& state_file) {
+  SolverState state;
+  ReadProtoFromBinaryFileOrDie(state_file, &state);
+  CheckSnapshot(state, state_file);
+}
+
+void SetChecksum(SolverState* state) {
+  state->mutable_run_state()->set_checksum(ChecksumOf(*state));
 }
 
 template void Solver<float>::CheckSnapshotWritePermissions();

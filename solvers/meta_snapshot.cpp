@@ -6,8 +6,25 @@
 
 #include "solvers/host.hpp"
 #include "solvers/meta_solver.hpp"
+#include "util/checksum.hpp"
+#include "util/snapshots.hpp"
 
 namespace caffe {
+
+namespace {
+
+MetaSolverState ReadState(const string& file) {
+  MetaSolverState state;
+  metaperturb::ReadProto(file, false, &state);
+  ENFORCE(state.has_iter() && state.has_phi()) << file << ": is no state of a meta-training run";
+  if (!state.has_checksum()) return state;  // written before there was one
+  const uint32_t checksum = state.checksum();
+  state.clear_checksum();
+  ENFORCE(checksum == MessageCrc32(state)) << file << ": is damaged: its checksum does not fit";
+  return state;
+}
+
+}  // namespace
 
 template <typename Dtype>
 string MetaSolver<Dtype>::SnapshotName(const string& middle, const string& extension) const {
@@ -43,6 +60,7 @@ void MetaSolver<Dtype>::Snapshot() {
   phi_->ToProto(state.mutable_phi());
   SolverToProto(phi_solver_.get(), state.mutable_phi_solver());
   for (const auto& task : tasks_) task->ToProto(state.add_task());
+  state.set_checksum(MessageCrc32(state));
 
   const string phi_file = SnapshotName("_phi", ".caffemodel");
   const string state_file = SnapshotName("", ".metastate");
@@ -50,14 +68,14 @@ void MetaSolver<Dtype>::Snapshot() {
   WriteProtoToBinaryFile(net, phi_file);
   WriteProtoToBinaryFile(state, state_file);
   snapshot_iter_ = iter_;
+  PruneSnapshots(param_.snapshot_prefix(), ".metastate", iter_,
+                 static_cast<int>(param_.snapshot_keep()));
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::Restore(const string& file) {
-  MetaSolverState state;
-  ReadProtoFromBinaryFileOrDie(file, &state);
+  const MetaSolverState state = ReadState(file);
   Within(file, [&] {
-    ENFORCE(state.has_iter() && state.has_phi()) << "is no state of a meta-training run";
     ENFORCE(state.task_size() == static_cast<int>(tasks_.size()))
         << "was written with " << state.task_size() << " task(s); this run has " << tasks_.size();
     for (size_t t = 0; t < tasks_.size(); ++t) {
@@ -97,11 +115,15 @@ MetaSolverParameter ReadMetaSolverParameter(const string& file) {
 }
 
 void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param) {
-  MetaSolverState state;
-  ReadProtoFromBinaryFileOrDie(state_file, &state);
+  const MetaSolverState state = ReadState(state_file);
   if (param->random_seed() < 0 && state.has_random_seed()) {
     param->set_random_seed(static_cast<int64_t>(state.random_seed()));
   }
+}
+
+string LatestSnapshot(const MetaSolverParameter& param) {
+  return NewestGoodSnapshot(param.snapshot_prefix(), ".metastate",
+                            [](const string& file) { ReadState(file); });
 }
 
 #define INSTANTIATE(Dtype)                                                             \

@@ -98,6 +98,10 @@ MetaSolverParameter ReadMetaSolverParameter(const string& file);
 /// be called before the meta-solver is made.
 void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param);
 
+/// The newest .metastate of the run that is whole: a damaged one is named in a warning and the one
+/// before it taken. Empty where there is none yet; an Error where all are damaged.
+string LatestSnapshot(const MetaSolverParameter& param);
+
 }  // namespace caffe
 
 #endif  // METAPERTURB_SOLVERS_META_SOLVER_HPP_

@@ -5,6 +5,7 @@
 #include "caffe/caffe.hpp"
 #include "caffe/util/signal_handler.h"
 #include "util/nearest_name.hpp"
+#include "util/snapshots.hpp"
 #include "util/threads.hpp"
 
 DEFINE_string(gpu, "", "GPU to run on; refused where there is no CUDA part");
@@ -13,9 +14,13 @@ DEFINE_string(model, "", "network definition (.prototxt) for 'test' and 'time'")
 DEFINE_string(phase, "", "TRAIN or TEST, for 'time'; TRAIN if not given");
 DEFINE_int32(level, 0, "level of the network's state");
 DEFINE_string(stage, "", "stages of the network's state, separated by commas");
-DEFINE_string(snapshot, "", "snapshot (.solverstate) to resume 'train' from");
+DEFINE_string(snapshot, "",
+              "snapshot (.solverstate) to resume 'train' from; 'latest': the newest of "
+              "snapshot_prefix that is "
+              "whole");
+DEFINE_int32(snapshot_keep, 0, "snapshots that 'train' keeps, the newest; 0: all");
 DEFINE_string(weights, "",
-              "weights (.caffemodel) to start from, separated by commas; not with --snapshot");
+              "weights (.caffemodel) to start from, separated by commas; not with --snapshot=FILE");
 DEFINE_int32(iterations, 50, "number of batches for 'test' and 'time'");
 DEFINE_string(sigint_effect, "stop", "what 'train' does on SIGINT: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "what 'train' does on SIGHUP: stop, snapshot or none");
@@ -64,7 +69,7 @@ SolverAction::Enum ActionOf(const char* flag, const string& value) {
 
 void Train() {
   RequireFlag("solver");
-  ENFORCE(FLAGS_snapshot.empty() || FLAGS_weights.empty())
+  ENFORCE(FLAGS_snapshot.empty() || FLAGS_snapshot == "latest" || FLAGS_weights.empty())
       << "--snapshot and --weights cannot both be given";
   SolverParameter param;
   ReadSolverParamsFromTextFileOrDie(FLAGS_solver, &param);
@@ -77,9 +82,16 @@ void Train() {
   UseCpu();
   SignalHandler signals(ActionOf("sigint_effect", FLAGS_sigint_effect),
                         ActionOf("sighup_effect", FLAGS_sighup_effect));
-  if (!FLAGS_snapshot.empty()) {
+  ENFORCE(FLAGS_snapshot_keep >= 0)
+      << "--snapshot_keep=" << FLAGS_snapshot_keep << ": must not be negative";
+  string snapshot = FLAGS_snapshot;
+  if (snapshot == "latest") {
+    snapshot = NewestGoodSnapshot(param.snapshot_prefix(), ".solverstate",
+                                  [](const string& file) { CheckSnapshot(file); });
+  }
+  if (!snapshot.empty()) {
     param.clear_weights();
-    AdoptSnapshotSeed(FLAGS_snapshot, &param);
+    AdoptSnapshotSeed(snapshot, &param);
   } else if (!FLAGS_weights.empty()) {
     param.clear_weights();
     param.add_weights(FLAGS_weights);
@@ -95,9 +107,10 @@ void Train() {
     for (const auto& net : solver->test_nets()) net->ReuseMemory(false);
   }
   solver->SetActionFunction(signals.GetActionFunction());
-  if (!FLAGS_snapshot.empty()) {
-    LOG(INFO) << "Resuming from " << FLAGS_snapshot;
-    solver->Restore(FLAGS_snapshot.c_str());
+  solver->set_snapshot_keep(FLAGS_snapshot_keep);
+  if (!snapshot.empty()) {
+    LOG(INFO) << "Resuming from " << snapshot;
+    solver->Restore(snapshot.c_str());
   }
   LOG(INFO) << "Starting Optimization";
   solver->Solve();

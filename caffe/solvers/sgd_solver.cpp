@@ -150,6 +150,7 @@ void SGDSolver<Dtype>::SnapshotSolverStateToBinaryProto(const string& model_file
   SolverState state;
   this->StateToProto(model_filename, &state);
   for (const auto& blob : history_) blob->ToProto(state.add_history());
+  SetChecksum(&state);
   const string filename = this->SnapshotFilename(".solverstate");
   LOG(INFO) << "Snapshotting solver state to binary proto file " << filename;
   WriteProtoToBinaryFile(state, filename);
@@ -170,6 +171,7 @@ void SGDSolver<Dtype>::RestoreSolverStateFromBinaryProto(const string& state_fil
   SolverState state;
   ReadProtoFromBinaryFileOrDie(state_file, &state);
   ENFORCE(state.has_iter()) << state_file << ": is not a .solverstate file: it has no iteration";
+  CheckSnapshot(state, state_file);
   ENFORCE(state.history_size() == static_cast<int>(history_.size()))
       << state_file << ": has " << state.history_size() << " history blobs where solver "
       << this->type() << " and the net need " << history_.size();

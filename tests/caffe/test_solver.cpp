@@ -146,7 +146,8 @@ TEST_F(SolverTest, RestoreErrors) {
 
   SolverState state;
   ReadProtoFromBinaryFile(state_file, &state);
-  const auto restore = [&](const SolverState& changed) {
+  const auto restore = [&](SolverState changed, bool new_checksum = true) {
+    if (new_checksum) SetChecksum(&changed);
     WriteProtoToBinaryFile(changed, File("changed.solverstate"));
     solver->Restore(File("changed.solverstate").c_str());
   };
@@ -162,7 +163,26 @@ TEST_F(SolverTest, RestoreErrors) {
   changed = state;
   changed.set_learned_net("/no/such/weights.caffemodel");
   EXPECT_ERROR(restore(changed), "its weights '/no/such/weights.caffemodel' do not exist");
+  changed = state;
+  changed.mutable_history(0)->set_data(3, 1e-3f);
+  EXPECT_ERROR(restore(changed, false),
+               "changed.solverstate: is damaged: its checksum does not fit");
   EXPECT_EQ(solver->iter(), 0);
+
+  // Upstream's files have no checksums.
+  changed = state;
+  changed.clear_run_state();
+  WriteProtoToBinaryFile(changed, File("upstream.solverstate"));
+  CheckSnapshot(File("upstream.solverstate"));
+  // One bit of the weights.
+  const string model_file = File("run_iter_2.caffemodel");
+  std::fstream model(model_file, std::ios::in | std::ios::out | std::ios::binary);
+  model.seekg(-9, std::ios::end);
+  const char byte = static_cast<char>(model.get() ^ 1);
+  model.seekp(-9, std::ios::end);
+  model.put(byte);
+  model.close();
+  EXPECT_ERROR(solver->Restore(state_file.c_str()), model_file + ": is damaged, or not the one");
 
   std::filesystem::resize_file(state_file, std::filesystem::file_size(state_file) - 5);
   EXPECT_ERROR(solver->Restore(state_file.c_str()), state_file);

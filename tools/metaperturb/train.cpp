@@ -8,7 +8,9 @@
 #include "util/error.hpp"
 
 DEFINE_string(solver, "", "train: definition of the run (.prototxt, MetaSolverParameter)");
-DEFINE_string(snapshot, "", "train: snapshot (.metastate) to resume from");
+DEFINE_string(snapshot, "",
+              "train: snapshot (.metastate) to resume from; 'latest': the newest of "
+              "snapshot_prefix that is whole");
 DEFINE_int32(iterations, 0, "train: meta-steps, in place of max_iter");
 
 int RunTrain() {
@@ -17,7 +19,8 @@ int RunTrain() {
   ENFORCE(FLAGS_iterations >= 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
   MetaSolverParameter param = ReadMetaSolverParameter(FLAGS_solver);
   if (FLAGS_iterations > 0) param.set_max_iter(static_cast<uint32_t>(FLAGS_iterations));
-  if (!FLAGS_snapshot.empty()) AdoptSnapshotSeed(FLAGS_snapshot, &param);
+  const string snapshot = FLAGS_snapshot == "latest" ? LatestSnapshot(param) : FLAGS_snapshot;
+  if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
   LOG(INFO) << "Use CPU.";
   Caffe::set_mode(Caffe::CPU);
   // Before the nets are built, which takes a while: a signal then ends the run after its first
@@ -31,7 +34,7 @@ int RunTrain() {
   }
   solver->SetActionFunction(signals.GetActionFunction());
   LOG(INFO) << "Starting Optimization";
-  solver->Solve(FLAGS_snapshot);
+  solver->Solve(snapshot);
   LOG(INFO) << "Optimization Done.";
   return 0;
 }
