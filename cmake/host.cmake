@@ -95,6 +95,8 @@ foreach(folder layers solvers util tools)
 endforeach()
 
 file(GLOB tool_sources CONFIGURE_DEPENDS tools/metaperturb/*.cpp)
+# Data sets are made with the tools of our own framework.
+list(FILTER tool_sources EXCLUDE REGEX "/split\\.cpp$")
 add_executable(metaperturb_tool ${tool_sources})
 set_target_properties(metaperturb_tool PROPERTIES OUTPUT_NAME metaperturb)
 target_compile_options(metaperturb_tool PRIVATE -Wall -Wextra

@@ -1,5 +1,7 @@
 // What a meta-training run reads and writes: its definition, and its snapshots.
 
+#include <glob.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -22,6 +24,17 @@ MetaSolverState ReadState(const string& file) {
   state.clear_checksum();
   ENFORCE(checksum == MessageCrc32(state)) << file << ": is damaged: its checksum does not fit";
   return state;
+}
+
+// The files that a shell pattern stands for, sorted.
+vector<string> Matches(const string& pattern) {
+  glob_t found;
+  const int status = glob(pattern.c_str(), 0, nullptr, &found);
+  vector<string> files;
+  if (status == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  globfree(&found);
+  ENFORCE(!files.empty()) << "task_list '" << pattern << "': there is no such file";
+  return files;
 }
 
 }  // namespace
@@ -108,6 +121,17 @@ MetaSolverParameter ReadMetaSolverParameter(const string& file) {
   for (SolverParameter* optimiser : {param.mutable_theta(), param.mutable_phi()}) {
     UpgradeSolverAsNeeded(file, optimiser);
   }
+  Within(file, [&] {
+    for (const string& pattern : param.task_list()) {
+      for (const string& list : Matches(pattern)) {
+        MetaTaskList tasks;
+        metaperturb::ReadProto(list, true, &tasks);
+        ENFORCE(tasks.task_size() > 0) << list << ": has no task";
+        param.mutable_task()->MergeFrom(tasks.task());
+      }
+    }
+  });
+  param.clear_task_list();
   if (!param.has_snapshot_prefix()) {
     param.set_snapshot_prefix(std::filesystem::path(file).replace_extension().string());
   }

@@ -22,6 +22,8 @@ class Cursor {
   virtual string value() = 0;
   /// False behind the last record.
   virtual bool valid() = 0;
+  /// Beyond Caffe's API: goes to the record of a key; not valid() where there is none.
+  virtual void SeekToKey(const string&) { THROW_ERROR << "this database has no search by key"; }
 
   DISABLE_COPY_AND_ASSIGN(Cursor);
 };

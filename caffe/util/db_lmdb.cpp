@@ -101,6 +101,11 @@ class LMDBCursor : public Cursor {
     return string(static_cast<const char*>(value_.mv_data), value_.mv_size);
   }
   bool valid() override { return valid_; }
+  void SeekToKey(const string& key) override {
+    key_.mv_size = key.size();
+    key_.mv_data = const_cast<char*>(key.data());
+    Seek(MDB_SET_KEY);
+  }
 
  private:
   void Seek(MDB_cursor_op op) {

@@ -8,5 +8,6 @@ int RunTrain();
 int RunInsert();
 int RunGenerate();
 int RunPlot();
+int RunSplit();
 
 #endif  // METAPERTURB_TOOLS_METAPERTURB_COMMANDS_HPP_

@@ -31,7 +31,9 @@ DEFINE_string(test_source, "data/test_lmdb", "generate: LMDB with the test image
 DEFINE_int32(max_iter, 10000, "generate: training steps");
 DEFINE_int32(tests, 20, "generate: tests during the training");
 DEFINE_double(base_lr, 1e-3, "generate: learning rate at the beginning");
-DEFINE_int64(seed, -1, "generate: the solver's random_seed; negative: drawn from the system");
+DEFINE_int64(seed, -1,
+             "split: of the choice, 1 if not given; generate: the solver's random_seed; negative: "
+             "drawn from the system");
 
 metaperturb::InsertOptions InsertOptionsFromFlags();
 

@@ -17,6 +17,8 @@ constexpr char kUsage[] =
     "metaperturb COMMAND [FLAGS]\n"
     "  train     meta-learns phi on source tasks\n"
     "              --solver=FILE [--snapshot=FILE.metastate]\n"
+    "  split     makes source tasks of a labelled LMDB: groups of classes, halves swapped\n"
+    "              --source=LMDB --output=FOLDER [--groups=5] [--seed=N]\n"
     "  insert    puts MetaPerturb layers into a network\n"
     "              --model=IN.prototxt --output=OUT.prototxt [--phi=FILE] [--shared]\n"
     "              [--spatial_norm_factor=H] [--anneal_iter=N]\n"
@@ -35,16 +37,17 @@ int RunHelp() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, int (*)()> commands = {{"train", RunTrain},
-                                                     {"insert", RunInsert},
-                                                     {"generate", RunGenerate},
-                                                     {"plot", RunPlot},
-                                                     {"help", RunHelp}};
+  const std::map<std::string, int (*)()> commands = {
+      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate}, {"plot", RunPlot},
+#ifndef METAPERTURB_FOREIGN_HOST
+      {"split", RunSplit},
+#endif
+      {"help", RunHelp}};
   try {
     caffe::ConfigureThreads(argv);
     gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc >= 2) << "no command is given: train, insert, generate, plot or help";
+    ENFORCE(argc >= 2) << "no command is given: train, split, insert, generate, plot or help";
     const auto found = commands.find(argv[1]);
     if (found == commands.end()) {
       std::vector<std::string> known;
