@@ -73,6 +73,11 @@ void MetaSolver<Dtype>::Snapshot() {
   phi_->ToProto(state.mutable_phi());
   SolverToProto(phi_solver_.get(), state.mutable_phi_solver());
   for (const auto& task : tasks_) task->ToProto(state.add_task());
+  for (const Losses& losses : losses_) {
+    MetaSolverState::Losses* stored = state.add_losses();
+    for (const double loss : losses.theta) stored->add_theta(loss);
+    for (const double loss : losses.val) stored->add_val(loss);
+  }
   state.set_checksum(MessageCrc32(state));
 
   const string phi_file = SnapshotName("_phi", ".caffemodel");
@@ -112,6 +117,10 @@ void MetaSolver<Dtype>::Restore(const string& file) {
   iter_ = static_cast<int>(state.iter());
   snapshot_iter_ = -1;
   losses_.clear();
+  for (const MetaSolverState::Losses& stored : state.losses()) {
+    losses_.push_back({{stored.theta().begin(), stored.theta().end()},
+                       {stored.val().begin(), stored.val().end()}});
+  }
   LOG(INFO) << "Continuing from " << file << " at meta-iteration " << iter_;
 }
 

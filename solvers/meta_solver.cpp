@@ -176,9 +176,29 @@ void MetaSolver<Dtype>::Log() {
   }
   const string progress = progress_.Line(iter_);
   if (!progress.empty()) LOG(INFO) << "    " << progress;
+  if (metrics_.wanted()) WriteMetrics(mean);
   progress_.Printed();
   timer_.Start();
   logged_iter_ = iter_;
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::WriteMetrics(const Losses& mean) {
+  Scalars scalars = {{"theta_loss", Mean(mean.theta)},
+                     {"val_loss", Mean(mean.val)},
+                     {"phi_gradient_norm", phi_gradient_norm_},
+                     {"phi_norm", Norm(phi_->cpu_data(), phi_->count())},
+                     {"theta_lr", theta_rate_},
+                     {"phi_lr", SolverAccess<Dtype>::LearningRate(phi_solver_.get())}};
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    const string& name = tasks_[t]->name();
+    scalars.emplace_back(name + "/train_loss", mean.theta[t]);
+    scalars.emplace_back(name + "/val_loss", mean.val[t]);
+    if (!std::isnan(tasks_[t]->accuracy())) {
+      scalars.emplace_back(name + "/val_accuracy", tasks_[t]->accuracy());
+    }
+  }
+  metrics_.Write(iter_, scalars);
 }
 
 template <typename Dtype>
@@ -205,6 +225,7 @@ void MetaSolver<Dtype>::Solve(const string& resume_file) {
             << " task(s), random seed " << seed_;
   const int max_iter = static_cast<int>(param_.max_iter());
   const int interval = static_cast<int>(param_.snapshot());
+  metrics_.Start(param_.csv(), param_.tensorboard(), iter_);
   StartClocks(max_iter);
   while (iter_ < max_iter) {
     MetaStep();

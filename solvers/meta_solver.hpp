@@ -9,6 +9,7 @@
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
 #include "solvers/meta_task.hpp"
+#include "util/metrics_log.hpp"
 #include "util/progress.hpp"
 
 namespace caffe {
@@ -65,6 +66,8 @@ class MetaSolver {
   void MakePhi();
   void MetaStep();
   void Log();
+  /// What Log prints, as MetaSolverParameter.csv and .tensorboard.
+  void WriteMetrics(const Losses& mean);
   void StartClocks(int last);
   SolverAction::Enum RequestedAction() {
     return action_function_ ? action_function_() : SolverAction::NONE;
@@ -84,6 +87,7 @@ class MetaSolver {
   double theta_rate_ = 0;  // of the first task
   ActionCallback action_function_;
   Progress progress_;
+  MetricsLog metrics_;
   Timer timer_;  // since the last log line, at iteration logged_iter_
   int logged_iter_ = 0;
 

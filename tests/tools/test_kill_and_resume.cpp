@@ -123,14 +123,14 @@ TEST_F(KillAndResume, MetaPerturbTrain) {
         " task { name: 'b' train_source: 'db' val_source: 'db' batch_size: 3 }"
         " theta { base_lr: 0.01 lr_policy: 'fixed' momentum: 0.9 }"
         " phi { base_lr: 0.01 lr_policy: 'fixed' type: 'Adam' momentum: 0.9 }"
-        " max_iter: 200 snapshot: 1 snapshot_keep: 2 snapshot_prefix: '" +
-            prefix + "'");
+        " display: 1 average_loss: 3 max_iter: 200 snapshot: 1 snapshot_keep: 2 csv: '" +
+            prefix + ".csv' snapshot_prefix: '" + prefix + "'");
     vector<string> all = {METAPERTURB_BIN_DIR "/metaperturb", "train",
                           "--solver=" + prefix + ".prototxt"};
     if (!flag.empty()) all.push_back(flag);
     return all;
   };
-  Compare(words, "_iter_200.metastate _phi_iter_200.caffemodel");
+  Compare(words, "_iter_200.metastate _phi_iter_200.caffemodel .csv");
   EXPECT_TRUE(Exists("whole_iter_199.metastate"));
   EXPECT_FALSE(Exists("whole_iter_198.metastate"));
 }

@@ -1,0 +1,75 @@
+#include "util/metrics_log.hpp"
+
+#include <glog/logging.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "util/error.hpp"
+
+namespace caffe {
+
+namespace {
+
+std::string Quoted(const std::string& name) {
+  if (name.find_first_of(",\"\n") == std::string::npos) return name;
+  std::string quoted = "\"";
+  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
+}  // namespace
+
+void MetricsLog::Start(const std::string& csv, const std::string& folder, int iter) {
+  csv_.close();
+  csv_path_ = csv;
+  first_iter_ = iter;
+  events_.reset(folder.empty() ? nullptr : new EventFile(folder));
+  if (csv.empty()) return;
+  errno = 0;  // found now and not at the first row
+  ENFORCE(std::ofstream(csv, std::ios::app).good())
+      << csv << ": cannot be written: " << std::strerror(errno);
+}
+
+void MetricsLog::Open(const Scalars& scalars) {
+  std::string header = "iteration";
+  for (const auto& scalar : scalars) header += "," + Quoted(scalar.first);
+  std::string kept;
+  std::ifstream before(csv_path_);
+  std::string line;
+  if (first_iter_ > 0 && std::getline(before, line)) {
+    ENFORCE(line == header) << csv_path_ << ": has other columns than this run, which continues it";
+    // A row without its end is one that a kill has cut.
+    while (std::getline(before, line) && !before.eof()) {
+      if (std::atoi(line.c_str()) < first_iter_) kept += line + "\n";
+    }
+  }
+  before.close();
+  csv_.open(csv_path_);
+  csv_ << header << "\n" << kept;
+}
+
+void MetricsLog::Write(int iter, const Scalars& scalars) {
+  if (!csv_path_.empty()) {
+    if (!csv_.is_open()) Open(scalars);
+    csv_ << iter;
+    for (const auto& scalar : scalars) {
+      char value[32];
+      std::snprintf(value, sizeof value, ",%.9g", scalar.second);
+      csv_ << value;
+    }
+    csv_ << "\n" << std::flush;
+    if (!csv_) {
+      LOG(WARNING) << csv_path_ << ": cannot be written any more: " << std::strerror(errno);
+      csv_path_.clear();
+    }
+  }
+  if (events_ && !events_->Write(iter, scalars)) {
+    LOG(WARNING) << events_->path() << ": cannot be written any more: " << std::strerror(errno);
+    events_.reset();
+  }
+}
+
+}  // namespace caffe
