@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "caffe/util/math_functions.hpp"
@@ -333,6 +334,41 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     for (int n = 0; n < num_; ++n) sum += dphi_[size_t(n) * kPhiSize + i];
     phi_diff[i] += sum;
   }
+}
+
+namespace {
+
+// Of `count` values, given their sum and the sum of their squares.
+template <typename Spread>
+Spread SpreadOf(double sum, double squares, double count) {
+  const double mean = sum / count;
+  return {mean, std::sqrt(std::max(0.0, squares / count - mean * mean))};
+}
+
+}  // namespace
+
+template <typename Dtype>
+typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::NoiseSpread() const {
+  const size_t spatial = size_t(image_.height) * image_.width;
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < z_.size(); ++i) {
+    const size_t in_image = i % image_size_;
+    const size_t channel = in_image / (spatial * block_) * block_ + in_image % block_;
+    if (channel >= static_cast<size_t>(channels_)) continue;  // fills the last block
+    sum += z_[i];
+    squares += double{z_[i]} * z_[i];
+  }
+  return SpreadOf<Spread>(sum, squares, double(num_) * channels_ * spatial);
+}
+
+template <typename Dtype>
+typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::ScaleSpread() const {
+  double sum = 0, squares = 0;
+  for (int c = 0; c < channels_; ++c) {
+    sum += s_[c];
+    squares += double{s_[c]} * s_[c];
+  }
+  return SpreadOf<Spread>(sum, squares, channels_);
 }
 
 INSTANTIATE_CLASS(MetaPerturbLayer);

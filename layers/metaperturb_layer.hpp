@@ -62,6 +62,13 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   }
 #endif
 
+  /// Where the perturbation acts: mean and standard deviation of the noise z of the last forward
+  /// pass, over N x C x H x W, and of its scale s, over C.
+  struct Spread {
+    double mean, deviation;
+  };
+  Spread NoiseSpread() const;
+  Spread ScaleSpread() const;
   /// s of the last forward pass, C values.
   vector<Dtype> Scale() const {
     return vector<Dtype>(s_.begin(), s_.begin() + channels_);

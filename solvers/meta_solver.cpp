@@ -198,6 +198,7 @@ void MetaSolver<Dtype>::WriteMetrics(const Losses& mean) {
       scalars.emplace_back(name + "/val_accuracy", tasks_[t]->accuracy());
     }
   }
+  for (const auto& task : tasks_) task->AppendPerturbations(&scalars);
   metrics_.Write(iter_, scalars);
 }
 

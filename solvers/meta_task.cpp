@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "layers/metaperturb_layer.hpp"
 #include "solvers/host.hpp"
 #include "solvers/task_nets.hpp"
 
@@ -194,6 +195,20 @@ double MetaTask<Dtype>::Validate(int batches) {
 template <typename Dtype>
 const Dtype* MetaTask<Dtype>::phi_gradient() const {
   return val_net_->params()[PhiIndex(*val_net_)]->cpu_diff();
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::AppendPerturbations(Scalars* scalars) const {
+  for (const auto& layer : val_net_->layers()) {
+    const auto* perturbation = dynamic_cast<const MetaPerturbLayer<Dtype>*>(layer.get());
+    if (!perturbation) continue;
+    const string where = name_ + "/" + layer->layer_param().name();
+    const auto noise = perturbation->NoiseSpread(), scale = perturbation->ScaleSpread();
+    scalars->emplace_back(where + "/noise_mean", noise.mean);
+    scalars->emplace_back(where + "/noise_deviation", noise.deviation);
+    scalars->emplace_back(where + "/scale_mean", scale.mean);
+    scalars->emplace_back(where + "/scale_deviation", scale.deviation);
+  }
 }
 
 template <typename Dtype>

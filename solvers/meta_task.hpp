@@ -7,6 +7,7 @@
 
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
+#include "util/event_file.hpp"
 
 namespace caffe {
 
@@ -45,6 +46,10 @@ class MetaTask {
   const Dtype* phi_gradient() const;
   /// Of the last validation batch; not a number when the net has no Accuracy layer in TRAIN.
   double accuracy() const { return accuracy_; }
+
+  /// "NAME/LAYER/noise_mean", noise_deviation, scale_mean and scale_deviation of every MetaPerturb
+  /// layer in the last validation pass.
+  void AppendPerturbations(Scalars* scalars) const;
 
   void ToProto(MetaSolverState::Task* state) const;
   void FromProto(const MetaSolverState::Task& state);

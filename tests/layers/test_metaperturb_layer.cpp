@@ -53,6 +53,40 @@ TEST(MetaPerturbLayerTest, GradientCheckInTestWithSampledNoise) {
   checker.CheckGradient(run.layer.get(), run.bottom, run.top);
 }
 
+// y / (s x) is z where nothing is clipped and a = 1.
+template <typename Dtype>
+void ExpectSpreads() {
+  Blob<Dtype> x(3, 19, 4, 5);
+  FillGaussian(&x, 6);
+  LayerRun<Dtype> run(Definition("clip_value: 1e6"), {&x});
+  SetPhi(run.layer.get(), 7);
+  run.Forward();
+  const auto& layer = dynamic_cast<MetaPerturbLayer<Dtype>&>(*run.layer);
+  const vector<Dtype> s = layer.Scale();
+  double sum = 0, squares = 0, s_sum = 0, s_squares = 0;
+  for (int i = 0; i < x.count(); ++i) {
+    const double z = double{run.top[0]->cpu_data()[i]} / x.cpu_data()[i] / s[i / 20 % 19];
+    sum += z;
+    squares += z * z;
+  }
+  for (const Dtype value : s) {
+    s_sum += value;
+    s_squares += double{value} * value;
+  }
+  const double mean = sum / x.count(), s_mean = s_sum / 19;
+  EXPECT_NEAR(mean, layer.NoiseSpread().mean, 1e-4);
+  EXPECT_NEAR(std::sqrt(squares / x.count() - mean * mean), layer.NoiseSpread().deviation, 1e-3);
+  EXPECT_GT(layer.NoiseSpread().deviation, 0.1);
+  EXPECT_NEAR(s_mean, layer.ScaleSpread().mean, 1e-6);
+  EXPECT_NEAR(std::sqrt(s_squares / 19 - s_mean * s_mean), layer.ScaleSpread().deviation, 1e-6);
+}
+TEST(MetaPerturbLayerTest, SpreadsInFloat) {
+  ExpectSpreads<float>();
+}
+TEST(MetaPerturbLayerTest, SpreadsInDouble) {
+  ExpectSpreads<double>();
+}
+
 struct Shape {
   int n, c, h, w;
 };
