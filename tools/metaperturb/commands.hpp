@@ -8,6 +8,7 @@ int RunTrain();
 int RunInsert();
 int RunGenerate();
 int RunPlot();
+int RunReport();
 int RunSplit();
 
 #endif  // METAPERTURB_TOOLS_METAPERTURB_COMMANDS_HPP_

@@ -27,6 +27,8 @@ constexpr char kUsage[] =
     "              [--classes=N] [--crop=N] [--batch=N] [--max_iter=N] [--phi=FILE] ...\n"
     "  plot      draws training loss and test accuracy from logs\n"
     "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"
+    "  report    makes a page of a meta-training run: curves, phi, where it acts\n"
+    "              --csv=FILE --output=FILE.html [--phi=FILE]\n"
     "  help      prints this; `metaperturb --help` lists every flag";
 
 int RunHelp() {
@@ -38,7 +40,8 @@ int RunHelp() {
 
 int main(int argc, char** argv) {
   const std::map<std::string, int (*)()> commands = {
-      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate}, {"plot", RunPlot},
+      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate},
+      {"plot", RunPlot},   {"report", RunReport},
 #ifndef METAPERTURB_FOREIGN_HOST
       {"split", RunSplit},
 #endif
@@ -47,7 +50,8 @@ int main(int argc, char** argv) {
     caffe::ConfigureThreads(argv);
     gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc >= 2) << "no command is given: train, split, insert, generate, plot or help";
+    ENFORCE(argc >= 2)
+        << "no command is given: train, split, insert, generate, plot, report or help";
     const auto found = commands.find(argv[1]);
     if (found == commands.end()) {
       std::vector<std::string> known;
