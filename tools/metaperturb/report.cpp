@@ -176,7 +176,7 @@ int RunReport() {
   std::ofstream out(FLAGS_output);
   out << std::setprecision(3)
       << "<!DOCTYPE html>\n<html lang='en'><head><meta "
-         "charset='utf-8'><title>Meta-training</title>\n"
+         "charset='utf-8'/><title>Meta-training</title>\n"
          "<style>body{font:14px sans-serif;color:#333;margin:2em}td,th{padding:2px 8px;"
          "text-align:right}.kernel{display:inline-table;margin:0 1em 1em 0}.kernel td{width:3.5em;"
          "height:2.4em;text-align:center;font-size:11px}.bar{height:10px;background:#4269d0}"
