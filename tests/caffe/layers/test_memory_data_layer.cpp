@@ -47,6 +47,8 @@ TYPED_TEST(MemoryDataLayerTest, UsesTheCallersMemory) {
   Values more = {1, 2, 3, 4};
   this->layer_->Reset(data.data(), more.data(), 4);
   EXPECT_EQ(this->NextLabels(), (Values{1, 2}));
+  EXPECT_ERROR(this->layer_->set_batch_size(4), "of 4 images 2 are not used yet");
+  EXPECT_EQ(this->NextLabels(), (Values{3, 4}));
   this->layer_->set_batch_size(4);
   EXPECT_EQ(this->NextLabels(), (Values{1, 2, 3, 4}));
   this->layer_->set_next_pass(0);
