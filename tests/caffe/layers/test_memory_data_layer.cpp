@@ -74,7 +74,8 @@ TYPED_TEST(MemoryDataLayerTest, Errors) {
                "an image of 1x1x2");
   EXPECT_ERROR(this->layer_->AddMatVector({}, {1}), "0 images with 1 labels");
   this->layer_->Reset(data.data(), labels.data(), 2);
-  EXPECT_ERROR(this->layer_->set_batch_size(4), "batch_size cannot become 4: of 2 images 2 are not used yet");
+  EXPECT_ERROR(this->layer_->set_batch_size(4),
+               "batch_size cannot become 4: of 2 images 2 are not used yet");
   // Once they are used, new ones may come in another number.
   this->run_.Forward();
   this->layer_->set_batch_size(3);
