@@ -4,6 +4,7 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Protobuf REQUIRED)
 find_package(Boost REQUIRED)
 
+find_package(MPI COMPONENTS CXX)  # without it, meta-training runs in one process
 include(cmake/find.cmake)
 metaperturb_find(glog glog/logging.h glog libgoogle-glog-dev)
 metaperturb_find(gflags gflags/gflags.h gflags libgflags-dev)

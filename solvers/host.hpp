@@ -1,6 +1,8 @@
 #ifndef METAPERTURB_SOLVERS_HOST_HPP_
 #define METAPERTURB_SOLVERS_HOST_HPP_
 
+#include <algorithm>
+#include <mutex>
 #include <random>
 #include <string>
 
@@ -68,19 +70,28 @@ class SolverAccess : public SGDSolver<Dtype> {
   static void Update(SGDSolver<Dtype>* solver) { (solver->*(&SolverAccess::ApplyUpdate))(); }
 };
 
-/// While it lives, and if `quiet`, only warnings and errors are logged: the nets of ten tasks would
-/// print twenty tables of layers. --v=1 shows them.
+/// While one lives, and if `quiet`, only warnings and errors are logged: the nets of ten tasks
+/// would print twenty tables of layers. --v=1 shows them. Threads may have theirs at the same time.
 class QuietLog {
  public:
-  explicit QuietLog(bool quiet = true) : before_(FLAGS_minloglevel) {
-    if (quiet && !VLOG_IS_ON(1) && before_ < google::GLOG_WARNING) {
-      FLAGS_minloglevel = google::GLOG_WARNING;
-    }
+  explicit QuietLog(bool quiet = true) : quiet_(quiet && !VLOG_IS_ON(1)) {
+    if (!quiet_) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (count_++ > 0) return;
+    before_ = FLAGS_minloglevel;
+    FLAGS_minloglevel = std::max<int>(before_, google::GLOG_WARNING);
   }
-  ~QuietLog() { FLAGS_minloglevel = before_; }
+  ~QuietLog() {
+    if (!quiet_) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (--count_ == 0) FLAGS_minloglevel = before_;
+  }
 
  private:
-  const int before_;
+  const bool quiet_;
+  inline static std::mutex mutex_;
+  inline static int count_ = 0;
+  inline static int before_ = 0;
 
   DISABLE_COPY_AND_ASSIGN(QuietLog);
 };

@@ -45,20 +45,33 @@ string MetaSolver<Dtype>::SnapshotName(const string& middle, const string& exten
 }
 
 template <typename Dtype>
-void MetaSolver<Dtype>::CheckSnapshotPrefix() const {
+void MetaSolver<Dtype>::CheckSnapshotPrefix() {
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
-  const string probe = SnapshotName("", ".probe");
-  errno = 0;
-  const bool good = std::ofstream(probe).good();
-  const int error = errno;
-  ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
-                << "' cannot be written: " << std::strerror(error);
-  std::remove(probe.c_str());
+  tasks_.group().Together([&] {
+    if (!leads()) return;
+    const string probe = SnapshotName("", ".probe");
+    errno = 0;
+    const bool good = std::ofstream(probe).good();
+    const int error = errno;
+    ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
+                  << "' cannot be written: " << std::strerror(error);
+    std::remove(probe.c_str());
+  });
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::Snapshot() {
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
+  MetaSolverState state;
+  tasks_.ToProto(&state);
+  snapshot_iter_ = iter_;
+  tasks_.group().Together([&] {
+    if (leads()) WriteSnapshot(&state);
+  });
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::WriteSnapshot(MetaSolverState* state) {
   progress_.ClearBar();
   NetParameter net;
   net.set_name("phi");
@@ -67,44 +80,32 @@ void MetaSolver<Dtype>::Snapshot() {
   layer->set_type("MetaPerturb");
   phi_->ToProto(layer->add_blobs());
 
-  MetaSolverState state;
-  state.set_iter(static_cast<uint32_t>(iter_));
-  state.set_random_seed(static_cast<uint64_t>(seed_));
-  phi_->ToProto(state.mutable_phi());
-  SolverToProto(phi_solver_.get(), state.mutable_phi_solver());
-  for (const auto& task : tasks_) task->ToProto(state.add_task());
+  state->set_iter(static_cast<uint32_t>(iter_));
+  state->set_random_seed(static_cast<uint64_t>(seed_));
+  phi_->ToProto(state->mutable_phi());
+  SolverToProto(phi_solver_.get(), state->mutable_phi_solver());
   for (const Losses& losses : losses_) {
-    MetaSolverState::Losses* stored = state.add_losses();
+    MetaSolverState::Losses* stored = state->add_losses();
     for (const double loss : losses.theta) stored->add_theta(loss);
     for (const double loss : losses.val) stored->add_val(loss);
   }
-  state.set_checksum(MessageCrc32(state));
+  state->set_checksum(MessageCrc32(*state));
 
   const string phi_file = SnapshotName("_phi", ".caffemodel");
   const string state_file = SnapshotName("", ".metastate");
   LOG(INFO) << "Writing phi to " << phi_file << " and the run's state to " << state_file;
   WriteProtoToBinaryFile(net, phi_file);
-  WriteProtoToBinaryFile(state, state_file);
-  snapshot_iter_ = iter_;
+  WriteProtoToBinaryFile(*state, state_file);
   PruneSnapshots(param_.snapshot_prefix(), ".metastate", iter_,
                  static_cast<int>(param_.snapshot_keep()));
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::Restore(const string& file) {
-  const MetaSolverState state = ReadState(file);
+  MetaSolverState state;
+  tasks_.group().Together([&] { state = ReadState(file); });
   Within(file, [&] {
-    ENFORCE(state.task_size() == static_cast<int>(tasks_.size()))
-        << "was written with " << state.task_size() << " task(s); this run has " << tasks_.size();
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      const MetaSolverState::Task& stored = state.task(static_cast<int>(t));
-      ENFORCE(stored.name() == tasks_[t]->name())
-          << "task " << t << " is '" << stored.name() << "' there and '" << tasks_[t]->name()
-          << "' in this run";
-    }
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      tasks_[t]->FromProto(state.task(static_cast<int>(t)));
-    }
+    tasks_.FromProto(state);
     Within("phi", [&] {
       phi_->FromProto(state.phi(), false);
       SolverFromProto(state.phi_solver(), phi_solver_.get());
@@ -161,7 +162,7 @@ string LatestSnapshot(const MetaSolverParameter& param) {
 
 #define INSTANTIATE(Dtype)                                                             \
   template string MetaSolver<Dtype>::SnapshotName(const string&, const string&) const; \
-  template void MetaSolver<Dtype>::CheckSnapshotPrefix() const;                        \
+  template void MetaSolver<Dtype>::CheckSnapshotPrefix();                              \
   template void MetaSolver<Dtype>::Snapshot();                                         \
   template void MetaSolver<Dtype>::Restore(const string&)
 INSTANTIATE(float);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "solvers/host.hpp"
+#include "util/checksum.hpp"
 
 namespace caffe {
 
@@ -31,6 +32,14 @@ NetParameter PhiNet(const vector<int>& shape) {
   return net;
 }
 
+// What processes ask each other for; the greatest counts.
+enum { kSnapshot = 1, kStop = 2 };
+
+int64_t AgreedSeed(const MetaSolverParameter& param, const MetaParallelism& how) {
+  const int64_t seed = RunSeed(param.random_seed());
+  return how.group ? std::stoll(how.group->AllGather(std::to_string(seed))[0]) : seed;
+}
+
 double Mean(const vector<double>& values) {
   double sum = 0;
   for (double value : values) sum += value;
@@ -47,23 +56,20 @@ double Norm(const Dtype* values, int count) {
 }  // namespace
 
 template <typename Dtype>
-MetaSolver<Dtype>::MetaSolver(const MetaSolverParameter& param)
-    : param_(param), seed_(RunSeed(param.random_seed())) {
-  Check();
-  for (int t = 0; t < param_.task_size(); ++t) {
-    tasks_.emplace_back(new MetaTask<Dtype>(param_, t, seed_ + 1 + 2 * t));
-  }
+MetaSolver<Dtype>::MetaSolver(const MetaSolverParameter& param, const MetaParallelism& how)
+    : param_(param), seed_(AgreedSeed(param, how)), tasks_(Checked(how), seed_, how) {
+  if (param_.has_snapshot_prefix() || param_.snapshot() > 0) CheckSnapshotPrefix();
   MakePhi();
-  std::set<string> names;
-  for (const auto& task : tasks_) {
-    ENFORCE(names.insert(task->name()).second)
-        << "two tasks have the name '" << task->name() << "'";
-    task->Borrow(tasks_[0]->theta_net());
-    size_t values = 0;
-    for (const Blob<Dtype>* blob : task->theta_net().learnable_params()) values += blob->count();
-    LOG(INFO) << "Task '" << task->name() << "': net '" << task->theta_net().name() << "', "
-              << task->theta_net().layers().size() << " layers, " << values << " values";
+  for (int t = 0; t < tasks_.size(); ++t) {
+    LOG(INFO) << "Task '" << tasks_.report(t).name() << "': " << tasks_.report(t).description();
   }
+}
+
+template <typename Dtype>
+const MetaSolverParameter& MetaSolver<Dtype>::Checked(const MetaParallelism& how) const {
+  ProcessGroup alone;
+  (how.group ? how.group : &alone)->Together([this] { Check(); });
+  return param_;
 }
 
 template <typename Dtype>
@@ -83,75 +89,85 @@ void MetaSolver<Dtype>::Check() const {
     weights += task.weight();
   }
   ENFORCE(weights > 0) << "every task has weight 0";
-  for (const bool phi : {false, true}) {
-    const SolverParameter& optimiser = phi ? param_.phi() : param_.theta();
-    Within(phi ? "phi" : "theta", [&] {
-      ENFORCE(optimiser.has_base_lr()) << "base_lr is not given";
-      // Finds an unknown type or learning-rate policy before a task's net would be blamed for it.
-      const QuietLog quiet;
-      SolverAccess<Dtype>::LearningRate(
-          MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_).get());
-    });
+  Within("phi", [&] { CheckOptimiser(param_.phi()); });
+  for (int t = 0; t < param_.task_size(); ++t) {
+    if (t == 0 || param_.task(t).has_theta()) {
+      const string where = param_.task(t).has_theta() ? "task '" + TaskName(param_, t) + "': " : "";
+      Within(where + "theta", [&] { CheckOptimiser(ThetaOptimiser(param_, param_.task(t))); });
+    }
   }
-  if (param_.has_snapshot_prefix() || param_.snapshot() > 0) CheckSnapshotPrefix();
+}
+
+template <typename Dtype>
+void MetaSolver<Dtype>::CheckOptimiser(const SolverParameter& optimiser) const {
+  ENFORCE(optimiser.has_base_lr()) << "base_lr is not given";
+  // Finds an unknown type or learning-rate policy before a task's net would be blamed for it.
+  const QuietLog quiet;
+  SolverAccess<Dtype>::LearningRate(MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_).get());
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::MakePhi() {
-  const string file = tasks_[0]->phi_file();
-  for (const auto& task : tasks_) {
-    ENFORCE(task->phi_file() == file)
-        << "task '" << task->name() << "' loads phi from '" << task->phi_file() << "', task '"
-        << tasks_[0]->name() << "' from '" << file << "'";
-  }
-  const Blob<Dtype>& first = tasks_[0]->phi();
+  Blob<Dtype> first;
+  first.FromProto(tasks_.report(0).phi(), true);
   Within("phi", [&] {
     const QuietLog quiet;
     phi_solver_ = MakeSolver<Dtype>(param_.phi(), PhiNet(first.shape()), param_, seed_);
   });
   phi_ = phi_solver_->net()->learnable_params()[0];
-  if (!file.empty()) phi_->CopyFrom(first);
-  for (const auto& task : tasks_) task->SharePhi(*phi_);
+  if (!tasks_.report(0).phi_file().empty()) phi_->CopyFrom(first);
+  tasks_.SharePhi(*phi_);
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::MetaStep() {
-  Losses losses;
-  {
-    const QuietLog quiet;
-    theta_rate_ = SolverAccess<Dtype>::LearningRate(&tasks_[0]->solver());
-  }
-  for (const auto& task : tasks_) losses.theta.push_back(task->StepTheta());
-
   const int batches = phi_solver_->param().iter_size();
+  typename TaskSet<Dtype>::Message message;
+  message.request = wanted_ == SolverAction::STOP       ? kStop
+                    : wanted_ == SolverAction::SNAPSHOT ? kSnapshot
+                                                        : 0;
+  message.display = leads() && progress_.IsDue();
+  message.checksum = Crc32(phi_->cpu_data(), phi_->count() * sizeof(Dtype));
+  const auto outcomes = tasks_.Step(batches, &message);
+  agreed_ = message.request == kStop       ? SolverAction::STOP
+            : message.request == kSnapshot ? SolverAction::SNAPSHOT
+                                           : SolverAction::NONE;
+  wanted_ = SolverAction::NONE;
+
+  Losses losses;
+  accuracies_.clear();
+  theta_rate_ = outcomes[0].rate;
   vector<double> gradient(phi_->count(), 0.0);
   double weights = 0;
-  for (const auto& task : tasks_) {
-    losses.val.push_back(task->Validate(batches));
-    const Dtype* share = task->phi_gradient();
-    for (size_t i = 0; i < gradient.size(); ++i) gradient[i] += double{task->weight()} * share[i];
-    weights += task->weight();
+  for (int t = 0; t < tasks_.size(); ++t) {
+    losses.theta.push_back(outcomes[t].theta_loss);
+    losses.val.push_back(outcomes[t].val_loss);
+    accuracies_.push_back(outcomes[t].accuracy);
+    const double weight = param_.task(t).weight();
+    for (size_t i = 0; i < gradient.size(); ++i) gradient[i] += weight * outcomes[t].gradient[i];
+    weights += weight;
   }
   Dtype* diff = phi_->mutable_cpu_diff();
   for (size_t i = 0; i < gradient.size(); ++i) diff[i] = static_cast<Dtype>(gradient[i] / weights);
   phi_gradient_norm_ = Norm(diff, phi_->count()) / batches;
-  ENFORCE(std::isfinite(phi_gradient_norm_))
-      << "the gradient of phi is not finite at meta-iteration " << iter_;
+  if (!std::isfinite(phi_gradient_norm_)) {
+    tasks_.group().Together(
+        [&] { THROW_ERROR << "the gradient of phi is not finite at meta-iteration " << iter_; });
+  }
   losses_.push_back(losses);
   if (losses_.size() > param_.average_loss()) losses_.pop_front();
-  if ((param_.display() && iter_ % static_cast<int>(param_.display()) == 0) || progress_.IsDue()) {
-    Log();
-  }
+  const int interval = static_cast<int>(param_.display());
+  if (message.display || (interval && iter_ % interval == 0)) Log();
   SolverAccess<Dtype>::Update(phi_solver_.get());
   ++iter_;
-  progress_.DrawBar(iter_);
+  if (leads()) progress_.DrawBar(iter_);
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::Log() {
-  progress_.ClearBar();
+  if (leads()) progress_.ClearBar();
   Losses mean = losses_.front();
-  for (size_t t = 0; t < tasks_.size(); ++t) {
+  for (int t = 0; t < tasks_.size(); ++t) {
     mean.theta[t] = mean.val[t] = 0;
     for (const Losses& losses : losses_) {
       mean.theta[t] += losses.theta[t] / static_cast<double>(losses_.size());
@@ -166,17 +182,15 @@ void MetaSolver<Dtype>::Log() {
             << ", |grad phi| = " << phi_gradient_norm_
             << ", |phi| = " << Norm(phi_->cpu_data(), phi_->count()) << ", lr = " << theta_rate_
             << ", phi lr = " << SolverAccess<Dtype>::LearningRate(phi_solver_.get());
-  for (size_t t = 0; t < tasks_.size(); ++t) {
+  for (int t = 0; t < tasks_.size(); ++t) {
     ostringstream accuracy;
-    if (!std::isnan(tasks_[t]->accuracy())) {
-      accuracy << ", val accuracy = " << tasks_[t]->accuracy();
-    }
-    LOG(INFO) << "    Task '" << tasks_[t]->name() << "': train loss = " << mean.theta[t]
+    if (!std::isnan(accuracies_[t])) accuracy << ", val accuracy = " << accuracies_[t];
+    LOG(INFO) << "    Task '" << tasks_.report(t).name() << "': train loss = " << mean.theta[t]
               << ", val loss = " << mean.val[t] << accuracy.str();
   }
   const string progress = progress_.Line(iter_);
   if (!progress.empty()) LOG(INFO) << "    " << progress;
-  if (metrics_.wanted()) WriteMetrics(mean);
+  if (!param_.csv().empty() || !param_.tensorboard().empty()) WriteMetrics(mean);
   progress_.Printed();
   timer_.Start();
   logged_iter_ = iter_;
@@ -190,22 +204,21 @@ void MetaSolver<Dtype>::WriteMetrics(const Losses& mean) {
                      {"phi_norm", Norm(phi_->cpu_data(), phi_->count())},
                      {"theta_lr", theta_rate_},
                      {"phi_lr", SolverAccess<Dtype>::LearningRate(phi_solver_.get())}};
-  for (size_t t = 0; t < tasks_.size(); ++t) {
-    const string& name = tasks_[t]->name();
+  for (int t = 0; t < tasks_.size(); ++t) {
+    const string& name = tasks_.report(t).name();
     scalars.emplace_back(name + "/train_loss", mean.theta[t]);
     scalars.emplace_back(name + "/val_loss", mean.val[t]);
-    if (!std::isnan(tasks_[t]->accuracy())) {
-      scalars.emplace_back(name + "/val_accuracy", tasks_[t]->accuracy());
-    }
+    if (!std::isnan(accuracies_[t])) scalars.emplace_back(name + "/val_accuracy", accuracies_[t]);
   }
-  for (const auto& task : tasks_) task->AppendPerturbations(&scalars);
-  metrics_.Write(iter_, scalars);
+  const Scalars perturbations = tasks_.Perturbations();
+  scalars.insert(scalars.end(), perturbations.begin(), perturbations.end());
+  if (leads()) metrics_.Write(iter_, scalars);
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::StartClocks(int last) {
   int images = 0;
-  for (const auto& task : tasks_) images += task->images();
+  for (int t = 0; t < tasks_.size(); ++t) images += static_cast<int>(tasks_.report(t).images());
   progress_.Start(iter_, last, images);
   timer_.Start();
   logged_iter_ = iter_;
@@ -215,7 +228,13 @@ template <typename Dtype>
 void MetaSolver<Dtype>::Step(int iters) {
   StartClocks(iter_ + iters);
   for (int i = 0; i < iters; ++i) MetaStep();
-  progress_.ClearBar();
+  if (leads()) progress_.ClearBar();
+}
+
+template <typename Dtype>
+SolverAction::Enum MetaSolver<Dtype>::RequestedAction() {
+  wanted_ = action_function_ ? action_function_() : SolverAction::NONE;
+  return tasks_.group().size() == 1 ? wanted_ : agreed_;
 }
 
 template <typename Dtype>
@@ -226,7 +245,9 @@ void MetaSolver<Dtype>::Solve(const string& resume_file) {
             << " task(s), random seed " << seed_;
   const int max_iter = static_cast<int>(param_.max_iter());
   const int interval = static_cast<int>(param_.snapshot());
-  metrics_.Start(param_.csv(), param_.tensorboard(), iter_);
+  tasks_.group().Together([&] {
+    if (leads()) metrics_.Start(param_.csv(), param_.tensorboard(), iter_);
+  });
   StartClocks(max_iter);
   while (iter_ < max_iter) {
     MetaStep();
@@ -237,8 +258,10 @@ void MetaSolver<Dtype>::Solve(const string& resume_file) {
       return;
     }
   }
-  progress_.ClearBar();
+  if (leads()) progress_.ClearBar();
   if (snapshot_iter_ != iter_) Snapshot();
+  const string times = tasks_.TimeLine();
+  if (!times.empty()) LOG(INFO) << times;
   LOG(INFO) << "Meta-training done.";
 }
 

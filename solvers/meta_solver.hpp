@@ -8,7 +8,7 @@
 
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
-#include "solvers/meta_task.hpp"
+#include "solvers/task_set.hpp"
 #include "util/metrics_log.hpp"
 #include "util/progress.hpp"
 
@@ -21,7 +21,12 @@ namespace caffe {
 ///                / sum_t w_t
 /// where L_val is taken with the new theta_t. Neither pass computes the other's gradient, and the
 /// second leaves theta and the running statistics of batch normalisation alone. MetaPerturb works
-/// in TRAIN mode in both and updates its running statistics in both.
+/// in TRAIN mode in both and updates its running statistics in both. With bilevel: LOOKAHEAD the
+/// gradient of phi is that of L_val after one virtual gradient step from the old theta_t, as a
+/// function of phi (solvers/lookahead.hpp), at about twice the time.
+///
+/// Tasks are computed one at a time, or several in threads and processes (solvers/task_set.hpp);
+/// phi's gradient sums in order of the tasks, so that the result is bitwise the same.
 ///
 /// MetaSolverParameter (proto/meta_solver.proto) describes tasks and optimisers; both optimisers
 /// have any of the six types, and learning-rate policies count meta-steps up to max_iter. iter_size
@@ -34,9 +39,11 @@ namespace caffe {
 template <typename Dtype>
 class MetaSolver {
  public:
-  explicit MetaSolver(const MetaSolverParameter& param);
+  /// With more than one process in how.group, every call below is collective.
+  explicit MetaSolver(const MetaSolverParameter& param, const MetaParallelism& how = {});
 
-  /// `func` is asked after every meta-step: SNAPSHOT takes one, STOP takes one and ends Solve.
+  /// `func` is asked after every meta-step: SNAPSHOT takes one, STOP takes one and ends Solve. With
+  /// several processes any may ask for it, and all follow after the next step.
   void SetActionFunction(ActionCallback func) { action_function_ = func; }
 
   /// Runs until max_iter, with log lines and snapshots; resumes from the .metastate `resume_file`
@@ -55,37 +62,46 @@ class MetaSolver {
   const MetaSolverParameter& param() const { return param_; }
   /// phi; its diff is what the last step subtracted.
   const Blob<Dtype>& phi() const { return *phi_; }
-  const vector<std::unique_ptr<MetaTask<Dtype>>>& tasks() const { return tasks_; }
+  TaskSet<Dtype>& task_set() { return tasks_; }
+  /// Null where another process has the task.
+  const vector<std::unique_ptr<MetaTask<Dtype>>>& tasks() const { return tasks_.tasks(); }
 
  private:
   struct Losses {
     vector<double> theta, val;  // per task
   };
 
+  /// param_, after Check in all processes.
+  const MetaSolverParameter& Checked(const MetaParallelism& how) const;
   void Check() const;
+  void CheckOptimiser(const SolverParameter& optimiser) const;
   void MakePhi();
   void MetaStep();
   void Log();
   /// What Log prints, as MetaSolverParameter.csv and .tensorboard.
   void WriteMetrics(const Losses& mean);
   void StartClocks(int last);
-  SolverAction::Enum RequestedAction() {
-    return action_function_ ? action_function_() : SolverAction::NONE;
-  }
+  SolverAction::Enum RequestedAction();
+  bool leads() const { return tasks_.group().rank() == 0; }
   string SnapshotName(const string& middle, const string& extension) const;
-  void CheckSnapshotPrefix() const;
+  void CheckSnapshotPrefix();
+  /// Puts all but the tasks, which are there, into `state` and writes it, and phi.
+  void WriteSnapshot(MetaSolverState* state);
 
   MetaSolverParameter param_;
   int64_t seed_;
   int iter_ = 0;
   int snapshot_iter_ = -1;
-  vector<std::unique_ptr<MetaTask<Dtype>>> tasks_;
+  TaskSet<Dtype> tasks_;
   std::unique_ptr<SGDSolver<Dtype>> phi_solver_;
   Blob<Dtype>* phi_ = nullptr;
   std::deque<Losses> losses_;  // of the last average_loss meta-steps
+  vector<double> accuracies_;  // of the last meta-step
   double phi_gradient_norm_ = 0;
   double theta_rate_ = 0;  // of the first task
   ActionCallback action_function_;
+  SolverAction::Enum wanted_ = SolverAction::NONE;  // by this process
+  SolverAction::Enum agreed_ = SolverAction::NONE;  // by all
   Progress progress_;
   MetricsLog metrics_;
   Timer timer_;  // since the last log line, at iteration logged_iter_

@@ -25,6 +25,17 @@ int BatchSize(const Net<Dtype>& net) {
 
 }  // namespace
 
+string TaskName(const MetaSolverParameter& run, int index) {
+  return run.task(index).has_name() ? run.task(index).name() : "task" + std::to_string(index);
+}
+
+SolverParameter ThetaOptimiser(const MetaSolverParameter& run, const MetaTaskParameter& task) {
+  SolverParameter result = run.theta();
+  if (task.theta().stepvalue_size() > 0) result.clear_stepvalue();
+  result.MergeFrom(task.theta());
+  return result;
+}
+
 template <typename Dtype>
 std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& optimiser,
                                              const NetParameter& net,
@@ -76,7 +87,7 @@ void SolverFromProto(const SolverState& state, SGDSolver<Dtype>* solver) {
 template <typename Dtype>
 MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, int index, int64_t seed)
     : phi_param_(run.phi_param()), param_(run.task(index)), accuracy_(kNone) {
-  name_ = param_.has_name() ? param_.name() : "task" + std::to_string(index);
+  name_ = TaskName(run, index);
   Within("task '" + name_ + "'", [&] { Build(run, index, seed); });
 }
 
@@ -96,13 +107,19 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t s
     phi_file_ = PhiFile(definition, phi_param_);
     {
       const QuietLog quiet(index > 0);
-      solver_ = MakeSolver<Dtype>(run.theta(), definition, run, seed);
+      solver_ = MakeSolver<Dtype>(ThetaOptimiser(run, param_), definition, run, seed);
     }
     const QuietLog quiet;
+    const bool lookahead = run.bilevel() == MetaSolverParameter::LOOKAHEAD;
     const NetParameter validation =
-        ValidationDefinition(definition, theta_net(), param_, phi_param_);
+        ValidationDefinition(definition, theta_net(), param_, phi_param_, lookahead);
     Caffe::set_random_seed(static_cast<unsigned int>(seed + 1));
     val_net_.reset(new Net<Dtype>(validation));
+    if (!lookahead) return;
+    lookahead_rate_ = run.lookahead_rate();
+    lookahead_.reset(new Lookahead<Dtype>(&theta_net(), val_net_.get(),
+                                          ReplayDefinition(definition, theta_net(), phi_param_),
+                                          phi_param_, seed));
   });
   val_net_->ShareTrainedLayersWith(&theta_net());
   for (const auto& layer : val_net_->layers()) {
@@ -115,8 +132,17 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t s
 }
 
 template <typename Dtype>
-int MetaTask<Dtype>::images() const {
-  return BatchSize(theta_net()) * solver_->param().iter_size() + BatchSize(*val_net_);
+void MetaTask<Dtype>::Describe(MetaTaskReport* report) const {
+  report->set_name(name_);
+  size_t values = 0;
+  for (const Blob<Dtype>* blob : theta_net().learnable_params()) values += blob->count();
+  report->set_description("net '" + theta_net().name() + "', " +
+                          std::to_string(theta_net().layers().size()) + " layers, " +
+                          std::to_string(values) + " values");
+  report->set_images(static_cast<uint32_t>(BatchSize(theta_net()) * solver_->param().iter_size() +
+                                           BatchSize(*val_net_)));
+  report->set_phi_file(phi_file_);
+  phi().ToProto(report->mutable_phi());
 }
 
 template <typename Dtype>
@@ -131,7 +157,9 @@ const Blob<Dtype>& MetaTask<Dtype>::phi() const {
 
 template <typename Dtype>
 void MetaTask<Dtype>::SharePhi(const Blob<Dtype>& phi) {
-  for (Net<Dtype>* net : {&theta_net(), val_net_.get()}) {
+  vector<Net<Dtype>*> nets = {&theta_net(), val_net_.get()};
+  if (lookahead_) nets.push_back(&lookahead_->replay_net());
+  for (Net<Dtype>* net : nets) {
     const int owner = PhiIndex(*net);
     for (int i = 0; i < static_cast<int>(net->params().size()); ++i) {
       if (i != owner && net->param_owners()[i] != owner) continue;
@@ -147,8 +175,28 @@ template <typename Dtype>
 void MetaTask<Dtype>::Borrow(const Net<Dtype>& lender) {
   BorrowActivations(&theta_net(), lender);
   BorrowActivations(val_net_.get(), lender);
-  // A task with a network of its own at least shares between its two nets.
-  BorrowActivations(val_net_.get(), theta_net());
+  if (lookahead_) BorrowActivations(&lookahead_->replay_net(), lender);
+}
+
+template <typename Dtype>
+void MetaTask<Dtype>::Step(int batches, double* theta_loss, double* val_loss) {
+  if (!lookahead_) {
+    *theta_loss = StepTheta();
+    *val_loss = Validate(batches);
+    return;
+  }
+  const int train_batches = solver_->param().iter_size();
+  theta_net().ClearParamDiffs();
+  const double sum = Within("task '" + name_ + "'",
+                            [&] { return lookahead_->TrainPass(train_batches, train_passes_); });
+  lookahead_->Advance(lookahead_rate_ > 0 ? static_cast<Dtype>(lookahead_rate_)
+                                          : SolverAccess<Dtype>::LearningRate(solver_.get()));
+  val_net_->ClearParamDiffs();
+  *val_loss = Validate(batches);
+  *theta_loss = Within("task '" + name_ + "'", [&] {
+    lookahead_->AddImplicitTerm(&phi_gradient_);
+    return UpdateTheta(sum, train_batches);
+  });
 }
 
 template <typename Dtype>
@@ -158,15 +206,19 @@ double MetaTask<Dtype>::StepTheta() {
     double sum = 0;
     theta_net().ClearParamDiffs();
     for (int i = 0; i < batches; ++i) sum += theta_net().ForwardBackward();
-    train_passes_ += batches;
-    const double loss = sum / batches;
-    ENFORCE(std::isfinite(loss)) << "the training loss is " << loss << " at meta-iteration "
-                                 << solver_->iter()
-                                 << "; a smaller base_lr of theta or clip_gradients may help";
-    const QuietLog quiet;  // of a learning rate's steps, which would be logged once per task
-    SolverAccess<Dtype>::Update(solver_.get());
-    return loss;
+    return UpdateTheta(sum, batches);
   });
+}
+
+template <typename Dtype>
+double MetaTask<Dtype>::UpdateTheta(double loss_sum, int batches) {
+  train_passes_ += batches;
+  const double loss = loss_sum / batches;
+  ENFORCE(std::isfinite(loss)) << "the training loss is " << loss << " at meta-iteration "
+                               << solver_->iter()
+                               << "; a smaller base_lr of theta or clip_gradients may help";
+  SolverAccess<Dtype>::Update(solver_.get());
+  return loss;
 }
 
 template <typename Dtype>
@@ -179,22 +231,18 @@ double MetaTask<Dtype>::Validate(int batches) {
     for (int i = 0; i < batches; ++i) sum += val_net_->ForwardBackward();
     val_passes_ += batches;
     const double loss = sum / batches;
-    // theta's step of this meta-iteration has been counted already.
+    // Of the passes before this one, each meta-step made `batches`.
     ENFORCE(std::isfinite(loss)) << "the validation loss is " << loss << " at meta-iteration "
-                                 << solver_->iter() - 1
+                                 << val_passes_ / batches - 1
                                  << "; a smaller base_lr of theta or phi may help";
     for (size_t i = 0; i < val_net_->layers().size(); ++i) {
       if (string(val_net_->layers()[i]->type()) != "Accuracy") continue;
       accuracy_ = val_net_->top_vecs()[i][0]->cpu_data()[0];
       break;
     }
+    phi_gradient_.assign(phi.cpu_diff(), phi.cpu_diff() + phi.count());
     return loss;
   });
-}
-
-template <typename Dtype>
-const Dtype* MetaTask<Dtype>::phi_gradient() const {
-  return val_net_->params()[PhiIndex(*val_net_)]->cpu_diff();
 }
 
 template <typename Dtype>

@@ -7,6 +7,7 @@
 
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
+#include "solvers/lookahead.hpp"
 #include "util/event_file.hpp"
 
 namespace caffe {
@@ -15,7 +16,7 @@ namespace caffe {
 /// over them.
 ///   theta net       TRAIN, on train_source; phi is fixed.
 ///   validation net  TRAIN, on val_source; batch normalisation uses its running statistics; only
-///   phi learns.
+///   phi learns (with LOOKAHEAD, theta gets its gradient, too).
 /// They share weights and all running statistics; each counts its own passes for anneal_iter. Their
 /// seeds differ, so that noise and augmentation do. An Error names the task.
 template <typename Dtype>
@@ -26,10 +27,8 @@ class MetaTask {
 
   const string& name() const { return name_; }
   float weight() const { return param_.weight(); }
-  /// The file that the network's layers load phi from; "" if none.
-  const string& phi_file() const { return phi_file_; }
-  /// Images of one meta-step.
-  int images() const;
+  /// What others need to know of the task.
+  void Describe(MetaTaskReport* report) const;
 
   /// phi as the theta net's layers hold it.
   const Blob<Dtype>& phi() const;
@@ -38,12 +37,15 @@ class MetaTask {
   /// Uses the memory of another net's activations, to hold one set instead of one per net.
   void Borrow(const Net<Dtype>& lender);
 
+  /// A meta-step but for phi's: theta's, and phi's gradient over `batches` validation batches, by
+  /// the run's scheme. Gives the mean losses.
+  void Step(int batches, double* theta_loss, double* val_loss);
   /// One step of theta's optimiser; returns the training loss.
   double StepTheta();
   /// Forward and backward pass of the validation net, `batches` times; returns the mean loss.
   double Validate(int batches);
-  /// The gradient of phi that Validate summed over its batches.
-  const Dtype* phi_gradient() const;
+  /// The gradient of phi that Step or Validate summed over the batches.
+  const vector<double>& phi_gradient() const { return phi_gradient_; }
   /// Of the last validation batch; not a number when the net has no Accuracy layer in TRAIN.
   double accuracy() const { return accuracy_; }
 
@@ -61,6 +63,8 @@ class MetaTask {
  private:
   void Build(const MetaSolverParameter& run, int index, int64_t seed);
   int PhiIndex(const Net<Dtype>& net) const;
+  /// Checks the loss of `batches` training passes, and makes theta's step with their gradient.
+  double UpdateTheta(double loss_sum, int batches);
 
   string name_;
   string phi_param_;
@@ -68,13 +72,22 @@ class MetaTask {
   MetaTaskParameter param_;
   std::unique_ptr<SGDSolver<Dtype>> solver_;
   shared_ptr<Net<Dtype>> val_net_;
+  std::unique_ptr<Lookahead<Dtype>> lookahead_;  // where the run's scheme is LOOKAHEAD
+  float lookahead_rate_ = 0;                     // of the virtual step; 0: theta's learning rate
   // The pass counters of the validation net's MetaPerturb layers.
   vector<shared_ptr<Blob<Dtype>>> counts_;
+  vector<double> phi_gradient_;
   double accuracy_;
   uint64_t train_passes_ = 0, val_passes_ = 0;  // forward passes of either net
 
   DISABLE_COPY_AND_ASSIGN(MetaTask);
 };
+
+/// The name of task `index`, given or "taskINDEX".
+string TaskName(const MetaSolverParameter& run, int index);
+
+/// The optimiser of a task's weights: the run's, with what the task itself gives in its place.
+SolverParameter ThetaOptimiser(const MetaSolverParameter& run, const MetaTaskParameter& task);
 
 /// A solver for `net` with the optimiser that `optimiser` describes: no tests, snapshots or log
 /// lines. Errors: an unknown type, and what the solver itself refuses.

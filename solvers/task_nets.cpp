@@ -83,6 +83,22 @@ void Freeze(ParamSpec* spec) {
   spec->set_decay_mult(0);
 }
 
+// Lets phi learn, and nothing else unless `with_theta`. `net` is the net that was made of
+// `definition`.
+template <typename Dtype>
+void LearnPhi(const Net<Dtype>& net, const string& phi_param, bool with_theta,
+              NetParameter* definition) {
+  for (LayerParameter& layer : *definition->mutable_layer()) {
+    const size_t blobs = net.layer_by_name(layer.name())->blobs().size();
+    while (static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
+    for (ParamSpec& spec : *layer.mutable_param()) {
+      const bool phi = spec.name() == phi_param;
+      if (phi || !with_theta) Freeze(&spec);
+      if (phi) spec.set_lr_mult(1);
+    }
+  }
+}
+
 }  // namespace
 
 NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
@@ -108,18 +124,34 @@ NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
 
 template <typename Dtype>
 NetParameter ValidationDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
-                                  const MetaTaskParameter& task, const string& phi_param) {
+                                  const MetaTaskParameter& task, const string& phi_param,
+                                  bool with_theta) {
   NetParameter result = theta_definition;
   SetData("val_source", task.val_source(), task.batch_size(), &result);
   for (LayerParameter& layer : *result.mutable_layer()) {
     if (layer.type() == "BatchNorm") layer.mutable_batch_norm_param()->set_use_global_stats(true);
-    const size_t blobs = theta_net.layer_by_name(layer.name())->blobs().size();
-    while (static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
-    for (ParamSpec& spec : *layer.mutable_param()) {
-      Freeze(&spec);
-      if (spec.name() == phi_param) spec.set_lr_mult(1);
-    }
   }
+  LearnPhi(theta_net, phi_param, with_theta, &result);
+  return result;
+}
+
+template <typename Dtype>
+NetParameter ReplayDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
+                              const string& phi_param) {
+  NetParameter result = theta_definition;
+  for (LayerParameter& layer : *result.mutable_layer()) {
+    if (layer.bottom_size() > 0 || layer.type() == "Input") continue;
+    LayerParameter input;
+    input.set_name(layer.name());
+    input.set_type("Input");
+    for (const string& top : layer.top()) {
+      input.add_top(top);
+      BlobShape* shape = input.mutable_input_param()->add_shape();
+      for (const int extent : theta_net.blob_by_name(top)->shape()) shape->add_dim(extent);
+    }
+    layer = input;
+  }
+  LearnPhi(theta_net, phi_param, false, &result);
   return result;
 }
 
@@ -148,11 +180,11 @@ void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
   set<int> apart;
   for (int i = 0; i < layers; ++i) {
     const string type = net->layers()[i]->type();
-    if (type != lender.layers()[i]->type() || net->bottom_ids(i) != lender.bottom_ids(i) ||
-        net->top_ids(i) != lender.top_ids(i)) {
+    const bool source = net->bottom_ids(i).empty();
+    if ((type != lender.layers()[i]->type() && !source) ||
+        net->bottom_ids(i) != lender.bottom_ids(i) || net->top_ids(i) != lender.top_ids(i)) {
       return;
     }
-    const bool source = net->bottom_ids(i).empty();
     for (int id : net->top_ids(i)) {
       if (source || net->blob_loss_weights()[id] != 0) apart.insert(id);
     }
@@ -166,11 +198,12 @@ void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
   }
 }
 
-template NetParameter ValidationDefinition(const NetParameter&, const Net<float>&,
-                                           const MetaTaskParameter&, const string&);
-template NetParameter ValidationDefinition(const NetParameter&, const Net<double>&,
-                                           const MetaTaskParameter&, const string&);
-template void BorrowActivations(Net<float>*, const Net<float>&);
-template void BorrowActivations(Net<double>*, const Net<double>&);
+#define INSTANTIATE(Dtype)                                                                       \
+  template NetParameter ValidationDefinition(const NetParameter&, const Net<Dtype>&,             \
+                                             const MetaTaskParameter&, const string&, bool);     \
+  template NetParameter ReplayDefinition(const NetParameter&, const Net<Dtype>&, const string&); \
+  template void BorrowActivations(Net<Dtype>*, const Net<Dtype>&)
+INSTANTIATE(float);
+INSTANTIATE(double);
 
 }  // namespace caffe

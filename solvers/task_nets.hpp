@@ -20,17 +20,24 @@ NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
 
 /// The net of the phi pass, from that of the theta pass and the net made of it: source =
 /// task.val_source, batch normalisation by its running statistics, and phi the only parameter that
-/// learns.
+/// learns, or `with_theta` one beside the others.
 template <typename Dtype>
 NetParameter ValidationDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
-                                  const MetaTaskParameter& task, const string& phi_param);
+                                  const MetaTaskParameter& task, const string& phi_param,
+                                  bool with_theta);
+
+/// A net that repeats the theta net's passes on batches it is given: an Input layer in place of
+/// every layer that makes data, and phi the only parameter that learns.
+template <typename Dtype>
+NetParameter ReplayDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
+                              const string& phi_param);
 
 /// The file that the layers which share phi load it from; "" when they name none.
 string PhiFile(const NetParameter& definition, const string& phi_param);
 
-/// Lets `net` use the memory of `lender`'s activations where both consist of the same layers. The
-/// two must not run interleaved. Data and losses stay apart: their memory is not rewritten by every
-/// pass.
+/// Lets `net` use the memory of `lender`'s activations where both consist of the same layers, data
+/// layers of any kind. The two must not run interleaved. Data and losses stay apart: their memory
+/// is not rewritten by every pass.
 template <typename Dtype>
 void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender);
 

@@ -83,12 +83,34 @@ int AvailableCpus() {
   return std::min({AffinityCpus(), QuotaV2(), QuotaV1()});
 }
 
+std::string CpuList() {
+  std::string list;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &ProcessCpus())) list += std::to_string(cpu) + " ";
+  }
+  return list;
+}
+
 void UnbindThread() {
   sched_setaffinity(0, sizeof(cpu_set_t), &ProcessCpus());
 }
 
-void ConfigureThreads(char** argv) {
-  const cpu_set_t& cpus = ProcessCpus();
+void BindThread(int number) {
+  const cpu_set_t& all = ProcessCpus();
+  int seen = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &all) || seen++ < number) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
+  UnbindThread();
+}
+
+void ConfigureThreads(char** argv, bool bind) {
+  ProcessCpus();  // before the variable goes
   if (std::getenv(kCpuList)) {
     unsetenv(kCpuList);  // programs started from here find out for themselves
     return;
@@ -96,7 +118,7 @@ void ConfigureThreads(char** argv) {
   setenv("OMP_NUM_THREADS", std::to_string(AvailableCpus()).c_str(), 0);
   // With fewer threads than CPUs, two programs would bind theirs to the same few.
   const bool all = std::atoi(std::getenv("OMP_NUM_THREADS")) >= AffinityCpus();
-  setenv("OMP_PROC_BIND", all ? "true" : "false", 0);
+  setenv("OMP_PROC_BIND", all && bind ? "true" : "false", 0);
   setenv("OMP_WAIT_POLICY", "passive", 0);
   setenv("GOMP_SPINCOUNT", "1000", 0);         // some 20 us, then sleep
   setenv("OPENBLAS_THREAD_TIMEOUT", "14", 0);  // 2^14 cycles, then sleep
@@ -104,11 +126,7 @@ void ConfigureThreads(char** argv) {
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   if (length <= 0) return;
   path[length] = '\0';
-  std::string list;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &cpus)) list += std::to_string(cpu) + " ";
-  }
-  setenv(kCpuList, list.c_str(), 1);
+  setenv(kCpuList, CpuList().c_str(), 1);
   execv(path, argv);
   unsetenv(kCpuList);  // could not be started anew: go on with what there is
 }

@@ -16,7 +16,8 @@ namespace {
 constexpr char kUsage[] =
     "metaperturb COMMAND [FLAGS]\n"
     "  train     meta-learns phi on source tasks\n"
-    "              --solver=FILE [--snapshot=FILE.metastate]\n"
+    "              --solver=FILE [--snapshot=FILE.metastate|latest] [--tasks_at_once=N]\n"
+    "              [--task_threads=N]; mpirun -np N metaperturb train ... for N processes\n"
     "  split     makes source tasks of a labelled LMDB: groups of classes, halves swapped\n"
     "              --source=LMDB --output=FOLDER [--groups=5] [--seed=N]\n"
     "  insert    puts MetaPerturb layers into a network\n"
@@ -47,7 +48,8 @@ int main(int argc, char** argv) {
 #endif
       {"help", RunHelp}};
   try {
-    caffe::ConfigureThreads(argv);
+    // The meta-solver binds its threads itself.
+    caffe::ConfigureThreads(argv, false);
     gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
     ENFORCE(argc >= 2)

@@ -1,34 +1,86 @@
-// metaperturb train: meta-learns phi on source tasks.
+// metaperturb train: meta-learns phi on source tasks, alone or as one of several MPI processes.
 
+#include <omp.h>
+
+#include <iostream>
 #include <memory>
 
 #include "caffe/util/signal_handler.h"
 #include "solvers/meta_solver.hpp"
+#include "solvers/task_placement.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "tools/metaperturb/launch.hpp"
 #include "util/error.hpp"
+#include "util/threads.hpp"
 
 DEFINE_string(solver, "", "train: definition of the run (.prototxt, MetaSolverParameter)");
 DEFINE_string(snapshot, "",
               "train: snapshot (.metastate) to resume from; 'latest': the newest of "
               "snapshot_prefix that is whole");
 DEFINE_int32(iterations, 0, "train: meta-steps, in place of max_iter");
+DEFINE_int32(tasks_at_once, 0,
+             "train: tasks to compute at a time in each process; 0: what the CPUs suggest");
+DEFINE_int32(task_threads, 0,
+             "train: threads for each of them; 0: the process's CPUs divided by tasks_at_once");
 
-int RunTrain() {
-  using namespace caffe;  // NOLINT
-  ENFORCE(!FLAGS_solver.empty()) << "flag --solver is missing";
-  ENFORCE(FLAGS_iterations >= 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
-  MetaSolverParameter param = ReadMetaSolverParameter(FLAGS_solver);
-  if (FLAGS_iterations > 0) param.set_max_iter(static_cast<uint32_t>(FLAGS_iterations));
-  const string snapshot = FLAGS_snapshot == "latest" ? LatestSnapshot(param) : FLAGS_snapshot;
-  if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
+namespace caffe {
+namespace {
+
+MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup* group) {
+  bool exclusive = true;
+  const int cpus = CpuShare(group, &exclusive);
+  const int threads = std::min(omp_get_max_threads(), cpus);
+  const int tasks = (param.task_size() + group->size() - 1) / group->size();
+  MetaParallelism how;
+  how.group = group;
+  how.tasks_at_once = FLAGS_tasks_at_once;
+  if (how.tasks_at_once == 0) {
+    how.tasks_at_once = FLAGS_task_threads > 0 ? std::min(tasks, threads / FLAGS_task_threads)
+                                               : ChooseTasksAtOnce(tasks, threads);
+  }
+  how.tasks_at_once = std::max(1, std::min(how.tasks_at_once, tasks));
+  how.task_threads =
+      FLAGS_task_threads > 0 ? FLAGS_task_threads : std::max(1, threads / how.tasks_at_once);
+  // Two programs with fewer threads than CPUs would bind theirs to the same few.
+  how.bind = exclusive && threads == cpus && how.tasks_at_once * how.task_threads == cpus;
+  if (group->rank() == 0 && group->size() > param.task_size()) {
+    LOG(WARNING) << group->size() << " processes for " << param.task_size()
+                 << " task(s): the others have nothing to do";
+  }
+  LOG(INFO) << group->size() << " process(es), " << how.tasks_at_once << " task(s) at a time in "
+            << (group->size() > 1 ? "this one" : "it") << ", " << how.task_threads
+            << " thread(s) each";
+  return how;
+}
+
+void Train(ProcessGroup* group) {
+  MetaSolverParameter param;
+  string snapshot;
+  group->Together([&] {
+    ENFORCE(!FLAGS_solver.empty()) << "flag --solver is missing";
+    ENFORCE(FLAGS_iterations >= 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
+    ENFORCE(FLAGS_tasks_at_once >= 0)
+        << "--tasks_at_once=" << FLAGS_tasks_at_once << ": must not be negative";
+    ENFORCE(FLAGS_task_threads >= 0)
+        << "--task_threads=" << FLAGS_task_threads << ": must not be negative";
+    param = ReadMetaSolverParameter(FLAGS_solver);
+    if (FLAGS_iterations > 0) param.set_max_iter(static_cast<uint32_t>(FLAGS_iterations));
+    snapshot = FLAGS_snapshot;
+    if (snapshot == "latest") snapshot = group->rank() == 0 ? LatestSnapshot(param) : "";
+  });
+  snapshot = group->AllGather(snapshot)[0];
+  group->Together([&] {
+    if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
+  });
   LOG(INFO) << "Use CPU.";
   Caffe::set_mode(Caffe::CPU);
+  const MetaParallelism how = ChooseParallelism(param, group);
   // Before the nets are built, which takes a while: a signal then ends the run after its first
   // step.
   SignalHandler signals(SolverAction::STOP, SolverAction::SNAPSHOT);
   std::unique_ptr<MetaSolver<float>> solver;
   try {
-    solver.reset(new MetaSolver<float>(param));
+    solver.reset(new MetaSolver<float>(param, how));
   } catch (const Error& e) {
     throw Error(FLAGS_solver + ": " + e.what());
   }
@@ -36,5 +88,22 @@ int RunTrain() {
   LOG(INFO) << "Starting Optimization";
   solver->Solve(snapshot);
   LOG(INFO) << "Optimization Done.";
+}
+
+}  // namespace
+}  // namespace caffe
+
+int RunTrain() {
+  const std::unique_ptr<caffe::ProcessGroup> group = JoinGroup();
+  // What all processes have to say, one says.
+  if (group->rank() > 0) FLAGS_minloglevel = google::GLOG_WARNING;
+  try {
+    caffe::Train(group.get());
+  } catch (const std::exception& e) {
+    if (group->size() == 1 || (group->failed_together() && group->rank() == 0)) throw;
+    if (group->failed_together()) return 1;
+    std::cerr << "ERROR: process " << group->rank() << ": " << e.what() << std::endl;
+    AbortGroup();
+  }
   return 0;
 }
