@@ -7,9 +7,11 @@
 
 #include "caffe/util/signal_handler.h"
 #include "solvers/meta_solver.hpp"
+#include "solvers/phi_score.hpp"
 #include "solvers/task_placement.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/launch.hpp"
+#include "tools/metaperturb/selection.hpp"
 #include "util/error.hpp"
 #include "util/threads.hpp"
 
@@ -18,6 +20,13 @@ DEFINE_string(snapshot, "",
               "train: snapshot (.metastate) to resume from; 'latest': the newest of "
               "snapshot_prefix that is whole");
 DEFINE_int32(iterations, 0, "train: meta-steps, in place of max_iter");
+DEFINE_int32(runs, 1,
+             "train: meta-training runs, from random_seed, random_seed + 1, ...; what they write "
+             "has _run0, _run1, ... in its name");
+DEFINE_string(select_on, "",
+              "train: solver (.prototxt, SolverParameter) of a target task that is not among the "
+              "sources: it is trained with every run's phi, and the best copied to "
+              "PREFIX_phi.caffemodel");
 DEFINE_int32(tasks_at_once, 0,
              "train: tasks to compute at a time in each process; 0: what the CPUs suggest");
 DEFINE_int32(task_threads, 0,
@@ -53,9 +62,32 @@ MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup
   return how;
 }
 
+// Meta-trains once. False if a signal ended it early.
+bool TrainOnce(MetaSolverParameter param, const MetaParallelism& how, SignalHandler* signals) {
+  ProcessGroup* const group = how.group;
+  string snapshot = FLAGS_snapshot;
+  group->Together([&] {
+    if (snapshot == "latest") snapshot = group->rank() == 0 ? LatestSnapshot(param) : "";
+  });
+  snapshot = group->AllGather(snapshot)[0];
+  group->Together([&] {
+    if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
+  });
+  std::unique_ptr<MetaSolver<float>> solver;
+  try {
+    solver.reset(new MetaSolver<float>(param, how));
+  } catch (const Error& e) {
+    throw Error(FLAGS_solver + ": " + e.what());
+  }
+  solver->SetActionFunction(signals->GetActionFunction());
+  LOG(INFO) << "Starting Optimization";
+  solver->Solve(snapshot);
+  return solver->iter() >= static_cast<int>(param.max_iter());
+}
+
 void Train(ProcessGroup* group) {
   MetaSolverParameter param;
-  string snapshot;
+  SolverParameter target;
   group->Together([&] {
     ENFORCE(!FLAGS_solver.empty()) << "flag --solver is missing";
     ENFORCE(FLAGS_iterations >= 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
@@ -63,14 +95,14 @@ void Train(ProcessGroup* group) {
         << "--tasks_at_once=" << FLAGS_tasks_at_once << ": must not be negative";
     ENFORCE(FLAGS_task_threads >= 0)
         << "--task_threads=" << FLAGS_task_threads << ": must not be negative";
+    ENFORCE(FLAGS_runs > 0) << "--runs=" << FLAGS_runs << ": must be above 0";
+    ENFORCE(FLAGS_runs == 1 || FLAGS_snapshot.empty() || FLAGS_snapshot == "latest")
+        << "--snapshot=" << FLAGS_snapshot << ": with --runs only 'latest'";
     param = ReadMetaSolverParameter(FLAGS_solver);
     if (FLAGS_iterations > 0) param.set_max_iter(static_cast<uint32_t>(FLAGS_iterations));
-    snapshot = FLAGS_snapshot;
-    if (snapshot == "latest") snapshot = group->rank() == 0 ? LatestSnapshot(param) : "";
-  });
-  snapshot = group->AllGather(snapshot)[0];
-  group->Together([&] {
-    if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
+    ENFORCE(FLAGS_runs == 1 || param.random_seed() >= 0)
+        << FLAGS_solver << ": random_seed is not given; --runs counts up from it";
+    if (!FLAGS_select_on.empty()) target = ReadTarget(FLAGS_select_on, param);
   });
   LOG(INFO) << "Use CPU.";
   Caffe::set_mode(Caffe::CPU);
@@ -78,15 +110,17 @@ void Train(ProcessGroup* group) {
   // Before the nets are built, which takes a while: a signal then ends the run after its first
   // step.
   SignalHandler signals(SolverAction::STOP, SolverAction::SNAPSHOT);
-  std::unique_ptr<MetaSolver<float>> solver;
-  try {
-    solver.reset(new MetaSolver<float>(param, how));
-  } catch (const Error& e) {
-    throw Error(FLAGS_solver + ": " + e.what());
+  for (int i = 0; i < FLAGS_runs; ++i) {
+    if (FLAGS_runs > 1) LOG(INFO) << "Run " << i << " of " << FLAGS_runs;
+    if (!TrainOnce(RunOf(param, i, FLAGS_runs), how, &signals)) return;
   }
-  solver->SetActionFunction(signals.GetActionFunction());
-  LOG(INFO) << "Starting Optimization";
-  solver->Solve(snapshot);
+  if (!FLAGS_select_on.empty()) {
+    const bool resume = FLAGS_snapshot == "latest";
+    if (!SelectRun(param, FLAGS_runs, target, resume, group, signals.GetActionFunction())) {
+      LOG(INFO) << "Selection stopped early.";
+      return;
+    }
+  }
   LOG(INFO) << "Optimization Done.";
 }
 

@@ -1,0 +1,36 @@
+#ifndef METAPERTURB_SOLVERS_PHI_SCORE_HPP_
+#define METAPERTURB_SOLVERS_PHI_SCORE_HPP_
+
+#include <string>
+
+#include "caffe/proto/meta_solver.pb.h"
+#include "caffe/solver.hpp"
+
+namespace caffe {
+
+/// How good a phi is for a target task: what the first Accuracy layer of the test net says after
+/// training with it, or, without such a layer, the test loss.
+struct PhiScore {
+  string name;  // of the output, "accuracy" or "loss"
+  bool rises;   // whether more is better
+  double value;
+
+  bool IsBetterThan(const PhiScore& other) const {
+    return rises ? value > other.value : value < other.value;
+  }
+};
+
+/// Reads the solver of a target task, on which the results of several meta-training runs are
+/// compared. Its `net` must have MetaPerturb layers, TRAIN and TEST data that is not among the
+/// source tasks' of `run`, and test_iter; an Error names the file and what is missing.
+SolverParameter ReadTarget(const string& file, const MetaSolverParameter& run);
+
+/// Trains the target from its start with phi from `phi_file` in all its MetaPerturb layers, then
+/// runs its first test net test_iter times. Writes no snapshots. A target without random_seed has
+/// seed 1, so that candidates differ in phi alone. `action` may stop it, which *stopped tells.
+PhiScore ScorePhi(const SolverParameter& target, const string& phi_file,
+                  const ActionCallback& action, bool* stopped);
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_SOLVERS_PHI_SCORE_HPP_
