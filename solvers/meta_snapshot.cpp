@@ -8,22 +8,16 @@
 
 #include "solvers/host.hpp"
 #include "solvers/meta_solver.hpp"
-#include "util/checksum.hpp"
+#include "solvers/meta_state_file.hpp"
 #include "util/snapshots.hpp"
 
 namespace caffe {
 
 namespace {
 
-MetaSolverState ReadState(const string& file) {
-  MetaSolverState state;
-  metaperturb::ReadProto(file, false, &state);
-  ENFORCE(state.has_iter() && state.has_phi()) << file << ": is no state of a meta-training run";
-  if (!state.has_checksum()) return state;  // written before there was one
-  const uint32_t checksum = state.checksum();
-  state.clear_checksum();
-  ENFORCE(checksum == MessageCrc32(state)) << file << ": is damaged: its checksum does not fit";
-  return state;
+// A state without its tasks.
+MetaSolverState ReadHead(const string& file) {
+  return ReadMetaState(file, [](int) { return false; });
 }
 
 // The files that a shell pattern stands for, sorted.
@@ -62,48 +56,55 @@ void MetaSolver<Dtype>::CheckSnapshotPrefix() {
 template <typename Dtype>
 void MetaSolver<Dtype>::Snapshot() {
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
-  MetaSolverState state;
-  tasks_.ToProto(&state);
-  snapshot_iter_ = iter_;
-  tasks_.group().Together([&] {
-    if (leads()) WriteSnapshot(&state);
+  ProcessGroup& group = tasks_.group();
+  const string phi_file = SnapshotName("_phi", ".caffemodel");
+  const string state_file = SnapshotName("", ".metastate");
+  std::unique_ptr<MetaStateWriter> writer;
+  group.Together([&] {
+    if (!leads()) return;
+    progress_.ClearBar();
+    LOG(INFO) << "Writing phi to " << phi_file << " and the run's state to " << state_file;
+    WriteProtoToBinaryFile(PhiModel(), phi_file);
+    MetaSolverState head;
+    head.set_iter(static_cast<uint32_t>(iter_));
+    phi_->ToProto(head.mutable_phi());
+    SolverToProto(phi_solver_.get(), head.mutable_phi_solver());
+    writer.reset(new MetaStateWriter(state_file, head));
   });
+  tasks_.ForEachState([&](const MetaSolverState::Task& task) { writer->AddTask(task); });
+  group.Together([&] {
+    if (!leads()) return;
+    MetaSolverState rest;
+    rest.set_random_seed(static_cast<uint64_t>(seed_));
+    for (const Losses& losses : losses_) {
+      MetaSolverState::Losses* stored = rest.add_losses();
+      for (const double loss : losses.theta) stored->add_theta(loss);
+      for (const double loss : losses.val) stored->add_val(loss);
+    }
+    writer->Finish(rest);
+    PruneSnapshots(param_.snapshot_prefix(), ".metastate", iter_,
+                   static_cast<int>(param_.snapshot_keep()));
+  });
+  snapshot_iter_ = iter_;
 }
 
 template <typename Dtype>
-void MetaSolver<Dtype>::WriteSnapshot(MetaSolverState* state) {
-  progress_.ClearBar();
+NetParameter MetaSolver<Dtype>::PhiModel() const {
   NetParameter net;
   net.set_name("phi");
   LayerParameter* layer = net.add_layer();
   layer->set_name("phi");
   layer->set_type("MetaPerturb");
   phi_->ToProto(layer->add_blobs());
-
-  state->set_iter(static_cast<uint32_t>(iter_));
-  state->set_random_seed(static_cast<uint64_t>(seed_));
-  phi_->ToProto(state->mutable_phi());
-  SolverToProto(phi_solver_.get(), state->mutable_phi_solver());
-  for (const Losses& losses : losses_) {
-    MetaSolverState::Losses* stored = state->add_losses();
-    for (const double loss : losses.theta) stored->add_theta(loss);
-    for (const double loss : losses.val) stored->add_val(loss);
-  }
-  state->set_checksum(MessageCrc32(*state));
-
-  const string phi_file = SnapshotName("_phi", ".caffemodel");
-  const string state_file = SnapshotName("", ".metastate");
-  LOG(INFO) << "Writing phi to " << phi_file << " and the run's state to " << state_file;
-  WriteProtoToBinaryFile(net, phi_file);
-  WriteProtoToBinaryFile(*state, state_file);
-  PruneSnapshots(param_.snapshot_prefix(), ".metastate", iter_,
-                 static_cast<int>(param_.snapshot_keep()));
+  return net;
 }
 
 template <typename Dtype>
 void MetaSolver<Dtype>::Restore(const string& file) {
   MetaSolverState state;
-  tasks_.group().Together([&] { state = ReadState(file); });
+  tasks_.group().Together([&] {
+    state = ReadMetaState(file, [&](int t) { return t < tasks_.size() && tasks_.IsMine(t); });
+  });
   Within(file, [&] {
     tasks_.FromProto(state);
     Within("phi", [&] {
@@ -149,7 +150,7 @@ MetaSolverParameter ReadMetaSolverParameter(const string& file) {
 }
 
 void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param) {
-  const MetaSolverState state = ReadState(state_file);
+  const MetaSolverState state = ReadHead(state_file);
   if (param->random_seed() < 0 && state.has_random_seed()) {
     param->set_random_seed(static_cast<int64_t>(state.random_seed()));
   }
@@ -157,7 +158,7 @@ void AdoptSnapshotSeed(const string& state_file, MetaSolverParameter* param) {
 
 string LatestSnapshot(const MetaSolverParameter& param) {
   return NewestGoodSnapshot(param.snapshot_prefix(), ".metastate",
-                            [](const string& file) { ReadState(file); });
+                            [](const string& file) { ReadHead(file); });
 }
 
 #define INSTANTIATE(Dtype)                                                             \

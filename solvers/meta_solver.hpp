@@ -85,8 +85,8 @@ class MetaSolver {
   bool leads() const { return tasks_.group().rank() == 0; }
   string SnapshotName(const string& middle, const string& extension) const;
   void CheckSnapshotPrefix();
-  /// Puts all but the tasks, which are there, into `state` and writes it, and phi.
-  void WriteSnapshot(MetaSolverState* state);
+  /// phi as metaperturb_param.phi loads it.
+  NetParameter PhiModel() const;
 
   MetaSolverParameter param_;
   int64_t seed_;

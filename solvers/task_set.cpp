@@ -288,7 +288,8 @@ Scalars TaskSet<Dtype>::Perturbations() {
 }
 
 template <typename Dtype>
-void TaskSet<Dtype>::ToProto(MetaSolverState* state) {
+void TaskSet<Dtype>::ForEachState(const std::function<void(const MetaSolverState::Task&)>& take) {
+  std::exception_ptr failure;
   for (int t = 0; t < size(); ++t) {
     const int owner = slots_[places_[t]].rank;
     MetaSolverState::Task own;
@@ -296,8 +297,15 @@ void TaskSet<Dtype>::ToProto(MetaSolverState* state) {
     if (owner != 0 && group_->rank() == owner) group_->Send(own.SerializeAsString(), 0);
     if (group_->rank() != 0) continue;
     if (owner != 0) CHECK(own.ParseFromString(group_->Receive(owner)));
-    state->add_task()->Swap(&own);
+    try {
+      if (!failure) take(own);
+    } catch (...) {
+      failure = std::current_exception();  // the others still wait to get rid of theirs
+    }
   }
+  group_->Together([&] {
+    if (failure) std::rethrow_exception(failure);
+  });
 }
 
 template <typename Dtype>

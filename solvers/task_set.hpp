@@ -53,6 +53,7 @@ class TaskSet {
   ProcessGroup& group() const { return *group_; }
   /// Null where another process has the task.
   const vector<std::unique_ptr<MetaTask<Dtype>>>& tasks() const { return tasks_; }
+  bool IsMine(int task) const { return slots_[places_[task]].rank == group_->rank(); }
   /// What is known of every task, whoever has it.
   const MetaTaskReport& report(int task) const { return reports_[task]; }
 
@@ -67,8 +68,9 @@ class TaskSet {
   /// AppendPerturbations of all tasks, in their order.
   Scalars Perturbations();
 
-  /// Appends the states of all tasks in the process of rank 0, and of none elsewhere.
-  void ToProto(MetaSolverState* state);
+  /// take(state) for every task in order, in the process of rank 0 alone.
+  void ForEachState(const std::function<void(const MetaSolverState::Task&)>& take);
+  /// The states of other processes' tasks may be missing but for their names.
   void FromProto(const MetaSolverState& state);
 
   /// "Time per meta-step: ..." over the steps since tasks were last moved, the first of them left
@@ -81,7 +83,6 @@ class TaskSet {
   };
 
   void CountTime(const vector<Outcome>& outcomes, double seconds);
-  bool IsMine(int task) const { return slots_[places_[task]].rank == group_->rank(); }
   /// work(t) for those of `which` that are this process's, each on the task's worker.
   void OnWorkers(const std::function<bool(int)>& which, const std::function<void(int)>& work);
   void Build(int task);

@@ -1,4 +1,5 @@
 #include "caffe/util/io.hpp"
+#include "util/atomic_file.hpp"
 #include "util/first_complaint.hpp"
 
 #include <fcntl.h>
@@ -23,33 +24,15 @@ namespace pb = google::protobuf;
 
 class File {
  public:
-  File(const string& name, int flags) : descriptor_(open(name.c_str(), flags, 0644)) {
+  explicit File(const string& name) : descriptor_(open(name.c_str(), O_RDONLY)) {
     ENFORCE(descriptor_ >= 0) << name << ": cannot be opened: " << std::strerror(errno);
   }
-  ~File() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
+  ~File() { close(descriptor_); }
   int descriptor() const { return descriptor_; }
-  int Close() {
-    const int result = close(descriptor_);
-    descriptor_ = -1;
-    return result;
-  }
 
  private:
-  int descriptor_;
+  const int descriptor_;
 };
-
-void WriteAll(const string& filename, int descriptor, const string& bytes) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = write(descriptor, bytes.data() + done, bytes.size() - done);
-    ENFORCE(count > 0 || errno == EINTR)
-        << filename << ": cannot be written: " << std::strerror(errno);
-    if (count > 0) done += static_cast<size_t>(count);
-  }
-  ENFORCE(fsync(descriptor) == 0) << filename << ": cannot be written: " << std::strerror(errno);
-}
 
 // libjpeg makes up what is missing from a file that ends early. Segments carry their length (a
 // thumbnail in one of them has an end marker of its own); the scans that follow end with FF D9.
@@ -100,7 +83,7 @@ bool ReadBytes(const string& filename, string* bytes) {
 }  // namespace
 
 bool ReadProtoFromTextFile(const string& filename, Message* proto) {
-  const File file(filename, O_RDONLY);
+  const File file(filename);
   pb::io::FileInputStream input(file.descriptor());
   FirstComplaint complaint;
   pb::TextFormat::Parser parser;
@@ -114,7 +97,7 @@ bool ReadProtoFromTextFile(const string& filename, Message* proto) {
 }
 
 bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
-  const File file(filename, O_RDONLY);
+  const File file(filename);
   pb::io::FileInputStream raw(file.descriptor());
   pb::io::CodedInputStream coded(&raw);
   coded.SetTotalBytesLimit(INT_MAX);
@@ -125,17 +108,9 @@ bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
 }
 
 void WriteFileAtomically(const string& filename, const string& bytes) {
-  const string temporary = filename + ".tmp";
-  try {
-    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    WriteAll(filename, file.descriptor(), bytes);
-    ENFORCE(file.Close() == 0) << filename << ": cannot be written: " << std::strerror(errno);
-    ENFORCE(std::rename(temporary.c_str(), filename.c_str()) == 0)
-        << filename << ": cannot be written: " << std::strerror(errno);
-  } catch (const Error&) {
-    unlink(temporary.c_str());
-    throw;
-  }
+  AtomicFile file(filename);
+  file.Write(bytes.data(), bytes.size());
+  file.Commit();
 }
 
 void WriteProtoToTextFile(const Message& proto, const string& filename) {

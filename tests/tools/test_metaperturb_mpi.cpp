@@ -72,8 +72,9 @@ class MetaPerturbMpi : public testing::TempDirTest {
     const int status = std::system(Command(processes, prefix, more).c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
-  void ExpectSame(const string& prefix, const string& expected) {
-    for (const char* name : {"_iter_100.metastate", "_phi_iter_100.caffemodel", ".csv"}) {
+  void ExpectSame(const string& prefix, const string& expected, const string& iter = "100") {
+    for (const string& name :
+         {"_iter_" + iter + ".metastate", "_phi_iter_" + iter + ".caffemodel", string(".csv")}) {
       EXPECT_FALSE(Read(expected + name).empty()) << name;
       EXPECT_TRUE(Read(prefix + name) == Read(expected + name)) << prefix << name;
     }
@@ -98,6 +99,8 @@ TEST_F(MetaPerturbMpi, AnyNumberOfProcessesIsBitwiseTheSame) {
 }
 
 TEST_F(MetaPerturbMpi, ADeadProcessEndsTheRunWhichGoesOnWithOtherNumbers) {
+  string run = Read("run.prototxt");  // long enough to be killed in
+  Write("run.prototxt", run.replace(run.find("max_iter: 100"), 13, "max_iter: 1500"));
   ASSERT_EQ(Run(0, "alone"), 0) << Read("log");
   std::mt19937 random(1);
   int killed = 0;
@@ -135,7 +138,7 @@ TEST_F(MetaPerturbMpi, ADeadProcessEndsTheRunWhichGoesOnWithOtherNumbers) {
   }
   EXPECT_GE(killed, 3);
   RecordProperty("killed", killed);
-  ExpectSame("killed", "alone");
+  ExpectSame("killed", "alone", "1500");
 }
 
 TEST_F(MetaPerturbMpi, AMistakeIsToldOnce) {
