@@ -29,6 +29,20 @@ layer { name: "fc" type: "InnerProduct" bottom: "drop" top: "fc"
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
 )";
 
+vector<pid_t> ChildrenOf(pid_t parent) {
+  vector<pid_t> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() / "stat");
+    pid_t child = 0, its_parent = 0;
+    string name, state;
+    if (file >> child >> name >> state >> its_parent && its_parent == parent) {
+      children.push_back(child);
+    }
+  }
+  std::sort(children.begin(), children.end());
+  return children;
+}
+
 class MetaPerturbMpi : public testing::TempDirTest {
  protected:
   void SetUp() override {
@@ -121,11 +135,8 @@ TEST_F(MetaPerturbMpi, ADeadProcessEndsTheRunWhichGoesOnWithOtherNumbers) {
       usleep(5000);
       if (Read("log").find("Starting Optimization") == string::npos) continue;
       usleep(random() % 60000);
-      std::ifstream file("/proc/" + std::to_string(child) + "/task/" + std::to_string(child) +
-                         "/children");
-      vector<pid_t> ranks;
-      for (pid_t rank; file >> rank;) ranks.push_back(rank);
-      if (ranks.empty()) break;
+      const vector<pid_t> ranks = ChildrenOf(child);
+      if (ranks.empty()) continue;
       kill(ranks[round % ranks.size()], SIGKILL);
       kill_one = false;
     }
