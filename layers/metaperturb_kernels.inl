@@ -153,9 +153,12 @@ inline void SetGradients(const ImageShape& s, const Plan& plan, const float* phi
     ForEachR(s, plan, g, phi, scratch, [&](int i, V r) {
       Store(scratch.lanes2 + i * kBlock, Load(scratch.lanes2 + i * kBlock) + r);
     });
-    TapGradients(s, plan, scratch.d2 + g * plan.lanes_padded, scratch.x, sum_a1);
-    TapGradients(s, plan, scratch.d1 + g * plan.lanes_padded, scratch.r + g * plan.lanes_padded,
-                 sum_a2);
+    const auto at = [&](const float* padded) {
+      return [&plan, padded](int h, int w) { return Load(padded + PaddedAt(plan, h, w) * kBlock); };
+    };
+    TapGradients(s, plan, at(scratch.d2 + g * plan.lanes_padded), scratch.x, sum_a1);
+    TapGradients(s, plan, at(scratch.d1 + g * plan.lanes_padded),
+                 scratch.r + g * plan.lanes_padded, sum_a2);
   }
   for (int t = 0; t < 9; ++t) {
     dphi[kA1 + t] = Sum(sum_a1[t]);
@@ -255,12 +258,14 @@ void BackwardScale(const ImageShape& s, const float* phi, const float* x, const 
     }
     if (!dphi) continue;
     CopyPadded(s, plan, x + size_t(g) * plan.area * kBlock, scratch.x);
+    const int width = s.width;
     for (int k = 0; k < 4; ++k) {
-      for (int i = 0; i < plan.area; ++i) {
-        Store(scratch.dq[k] + PaddedAt(plan, i / s.width, i % s.width) * kBlock,
-              Select(group_bits[size_t(i) * 4 + k], weight[k]));
-      }
-      TapGradients(s, plan, scratch.dq[k], scratch.x, sum_kappa[k]);
+      const V own = weight[k];
+      const Bits* of_k = group_bits + k;
+      TapGradients(
+          s, plan,
+          [=](int h, int w) { return Select(of_k[size_t(h * width + w) * 4], own); },
+          scratch.x, sum_kappa[k]);
     }
   }
   if (!dphi) return;

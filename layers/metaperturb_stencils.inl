@@ -23,7 +23,6 @@ struct Scratch {
     };
     x = take(p.lanes_padded);
     for (float*& row : rows) row = take(size_t(p.stride) * 4 * kBlock);
-    for (float*& plane : dq) plane = take(p.lanes_padded);
     r = take(p.lanes_padded * s.groups);
     d1 = take(p.lanes_padded * s.groups);
     d2 = take(p.lanes_padded * s.groups);
@@ -33,9 +32,9 @@ struct Scratch {
     plane = take(p.area);
     end = base;
   }
-  // Padded: x of one group, three rows of four interleaved planes, four planes, and r and the
-  // gradients d1, d2 of all groups. `padded` are planes without channels.
-  float *x, *rows[3], *dq[4], *r, *d1, *d2;
+  // Padded: x of one group, three rows of four interleaved planes, and r and the gradients d1, d2 of
+  // all groups. `padded` are planes without channels.
+  float *x, *rows[3], *r, *d1, *d2;
   float *lanes, *lanes2, *padded[3], *plane, *end;
 };
 
@@ -226,19 +225,27 @@ inline void ChannelMean(const ImageShape& s, const Plan& plan, const float* x, f
   SumLanes(s, plan, lanes, 1.0f / s.channels, padded);
 }
 
-// sum[t] += sum over pixels of d[h, w] * in[h + t / 3 - 1, w + t % 3 - 1], lane by lane
-inline void TapGradients(const ImageShape& s, const Plan& plan, const float* d_padded,
+// sum[t] += sum over pixels of d(h, w) * in[h + t / 3 - 1, w + t % 3 - 1], lane by lane
+template <class Gradient>
+inline void TapGradients(const ImageShape& s, const Plan& plan, const Gradient& d,
                          const float* in_padded, V sum[9]) {
+  // Copies that no store can change stay in registers.
+  V own[9];
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) own[t] = sum[t];
+  const int width = s.width, stride = plan.stride;
   for (int h = 0; h < s.height; ++h) {
-    for (int w = 0; w < s.width; ++w) {
-      const V d = Load(d_padded + PaddedAt(plan, h, w) * kBlock);
-      const float* at = in_padded + (size_t(h) * plan.stride + w) * kBlock;
+    const float* at = in_padded + size_t(h) * stride * kBlock;
+    for (int w = 0; w < width; ++w, at += kBlock) {
+      const V gradient = d(h, w);
 #pragma GCC unroll 9
       for (int t = 0; t < 9; ++t) {
-        sum[t] += d * Load(at + (t / 3 * plan.stride + t % 3) * kBlock);
+        own[t] += gradient * Load(at + (t / 3 * stride + t % 3) * kBlock);
       }
     }
   }
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) sum[t] = own[t];
 }
 
 inline void PlaneTapGradients(const ImageShape& s, const Plan& plan, const float* d_padded,
