@@ -90,7 +90,8 @@ void LearnPhi(const Net<Dtype>& net, const string& phi_param, bool with_theta,
               NetParameter* definition) {
   for (LayerParameter& layer : *definition->mutable_layer()) {
     const size_t blobs = net.layer_by_name(layer.name())->blobs().size();
-    while (static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
+    // Caffe's BatchNorm refuses entries for its statistics that do not say lr_mult: 0.
+    while (!with_theta && static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
     for (ParamSpec& spec : *layer.mutable_param()) {
       const bool phi = spec.name() == phi_param;
       if (phi || !with_theta) Freeze(&spec);

@@ -144,6 +144,7 @@ TEST_F(TaskSetTest, NumbersOfAllTasksReachTheFirstProcess) {
   EXPECT_EQ(Bytes("three.csv"), Bytes("one.csv"));
 }
 
+#ifndef METAPERTURB_FOREIGN_HOST  // whose own checks end the process
 TEST_F(TaskSetTest, AnErrorInOneProcessEndsAll) {
   MetaSolverParameter missing = FiveTasks();
   missing.mutable_task(3)->set_val_source(Path("missing"));
@@ -158,6 +159,7 @@ TEST_F(TaskSetTest, AnErrorInOneProcessEndsAll) {
   });
   ExpectError([&] { MetaSolver<float>(missing, How(3)); }, {"task 'd'", Path("missing")});
 }
+#endif
 
 TEST_F(TaskSetTest, AProcessCanStopAll) {
   ThreadGroup::Run(3, [&](ProcessGroup* group) {
@@ -185,9 +187,11 @@ TEST_F(TaskSetTest, ATasksOwnOptimiser) {
   EXPECT_STREQ(solver.tasks()[0]->solver().type(), "Adam");
   EXPECT_STREQ(solver.tasks()[4]->solver().type(), "SGD");
   EXPECT_FLOAT_EQ(solver.tasks()[4]->solver().param().base_lr(), 0.01f);
+#ifndef METAPERTURB_FOREIGN_HOST
   MetaSolverParameter param = FiveTasks();
   param.mutable_task(4)->mutable_theta()->set_type("Adm");
   ExpectRefused(param, {"task 'e': theta: ", "'Adm'", "Adam"});
+#endif
 }
 
 TEST_F(TaskSetTest, WorkersShareActivationsWithinThemselvesOnly) {
