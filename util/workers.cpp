@@ -28,7 +28,7 @@ class TeamSize {
 
 Workers::Workers(int count, int threads, bool bind)
     : count_(count), threads_(threads), failures_(count) {
-  for (int k = 1; k < count; ++k) threads_of_.emplace_back([this, k] { Loop(k); });
+  for (int k = 1; k < count; ++k) others_.emplace_back([this, k] { Loop(k); });
   if (!bind) return;
   Run([](int k) {
     const int size = omp_get_max_threads();
@@ -44,7 +44,7 @@ Workers::~Workers() {
     ++turn_;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_of_) thread.join();
+  for (std::thread& thread : others_) thread.join();
 }
 
 void Workers::Run(const std::function<void(int)>& work) {

@@ -37,7 +37,7 @@ class Workers {
   unsigned turn_ = 0;                               // counts Run's calls
   int running_ = 0;
   std::vector<std::exception_ptr> failures_;
-  std::vector<std::thread> threads_of_;
+  std::vector<std::thread> others_;
 };
 
 }  // namespace caffe

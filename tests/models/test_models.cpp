@@ -12,16 +12,18 @@ namespace caffe {
 namespace testing {
 namespace {
 
-const char* const kModels[] = {"resnet20", "vgg9", "mobilenet"};
+const char* const kModels[] = {"resnet20", "resnet32", "resnet44",  "resnet56",    "resnet18",
+                               "resnet34", "resnet50", "wrn28_2",   "vgg9",        "vgg16",
+                               "conv4",    "conv6",    "mobilenet", "mobilenet_v2"};
 const char* const kNets[] = {"train_val", "train_val_mp", "meta_train_val"};
 
 class Models : public TempDirTest {
  protected:
-  /// The model as its user has it: on LMDBs (here four images of 40x40) and a file with phi.
+  /// The model as its user has it: on LMDBs (here four images of 96x96) and a file with phi.
   NetParameter OnFiles(const string& file, Phase phase) {
     if (!Exists("data")) {
       vector<Datum> images;
-      for (int i = 0; i < 4; ++i) images.push_back(ByteDatum(3, 40, 40, i, 50 * i));
+      for (int i = 0; i < 4; ++i) images.push_back(ByteDatum(3, 96, 96, i, 50 * i));
       WriteDatums(Path("data"), images);
       NetParameter phi;
       LayerParameter* layer = phi.add_layer();
@@ -83,7 +85,8 @@ TEST_F(Models, BuildAndRunOnDatabases) {
     for (const string name : kNets) {
       SCOPED_TRACE(model + "/" + name);
       Net<float> train(OnFiles(model + "/" + name + ".prototxt", TRAIN));
-      EXPECT_EQ(32, train.blob_by_name("data")->height());
+      const bool large = model == "resnet18" || model == "resnet34" || model == "resnet50";
+      EXPECT_EQ(large ? 84 : 32, train.blob_by_name("data")->height());
       float loss = NAN;
       train.Forward(&loss);
       EXPECT_TRUE(std::isfinite(loss) && loss > 0) << loss;
@@ -125,15 +128,36 @@ TEST_F(Models, HaveTheParametersOfTheirPapers) {
   EXPECT_EQ(3206976u, mobilenet);  // the usual count of MobileNet v1 without its classifier
   mobilenet += 1024 * 10 + 10;
 
-  const size_t expected[] = {resnet, vgg, mobilenet};
-  const int layers[] = {9, 8, 27};
-  for (int i = 0; i < 3; ++i) {
+  // Counts that are published for 1000 classes, with the classifier of 10 in place of theirs.
+  const auto of_10 = [](size_t of_1000, size_t features) { return of_1000 - 990 * (features + 1); };
+  const size_t conv4 = 3 * 64 * 9 + 2 * 64 + 3 * (64 * 64 * 9 + 2 * 64);
+  EXPECT_EQ(113088u, conv4 + 4 * 64);  // the usual count, whose convolutions have biases
+  const struct {
+    const char* model;
+    size_t weights;
+    int layers;  // MetaPerturb
+  } expected[] = {{"resnet20", resnet, 9},
+                  {"resnet32", 464154, 15},  // "0.46M", "0.66M", "0.85M" in He et al., table 6
+                  {"resnet44", 658586, 21},
+                  {"resnet56", 853018, 27},
+                  {"resnet18", of_10(11689512, 512), 8},  // as torchvision's
+                  {"resnet34", of_10(21797672, 512), 16},
+                  {"resnet50", of_10(25557032, 2048), 16},
+                  {"wrn28_2", 1467610, 12},
+                  {"vgg9", vgg, 8},
+                  {"vgg16", 14728266 - 4224, 13},  // the usual count for CIFAR-10, without biases
+                  {"conv4", conv4 + 64 * 2 * 2 * 10 + 10, 4},
+                  {"conv6", conv4 + 2 * (64 * 64 * 9 + 2 * 64) + 64 * 2 * 2 * 10 + 10, 6},
+                  {"mobilenet", mobilenet, 27},
+                  {"mobilenet_v2", of_10(3504872, 1280), 10}};  // as torchvision's
+  ASSERT_EQ(std::size(kModels), std::size(expected));
+  for (const auto& e : expected) {
     for (const string name : kNets) {
-      SCOPED_TRACE(kModels[i] + ("/" + name));
+      SCOPED_TRACE(e.model + ("/" + name));
       const NetParameter param =
-          ModelWithoutData(string(kModels[i]) + "/" + name + ".prototxt", TRAIN, 2);
-      EXPECT_EQ(name == "train_val" ? 0 : layers[i], CountLayers(param, "MetaPerturb"));
-      EXPECT_EQ(expected[i], Weights(Net<float>(param)));
+          ModelWithoutData(string(e.model) + "/" + name + ".prototxt", TRAIN, 2);
+      EXPECT_EQ(name == "train_val" ? 0 : e.layers, CountLayers(param, "MetaPerturb"));
+      EXPECT_EQ(e.weights, Weights(Net<float>(param)));
     }
   }
 }
@@ -143,10 +167,55 @@ TEST_F(Models, HaveTheShapesOfTheirPapers) {
   EXPECT_EQ((vector<int>{2, 16, 32, 32}), resnet.blob_by_name("res2c")->shape());
   EXPECT_EQ((vector<int>{2, 32, 16, 16}), resnet.blob_by_name("res3c")->shape());
   EXPECT_EQ((vector<int>{2, 64, 8, 8}), resnet.blob_by_name("res4c")->shape());
-  Net<float> vgg(ModelWithoutData("vgg9/train_val.prototxt", TRAIN, 2));
-  EXPECT_EQ((vector<int>{2, 512, 2, 2}), vgg.blob_by_name("conv8")->shape());
-  Net<float> mobilenet(ModelWithoutData("mobilenet/train_val.prototxt", TRAIN, 2));
-  EXPECT_EQ((vector<int>{2, 1024, 2, 2}), mobilenet.blob_by_name("conv14_pw")->shape());
+  const auto shape = [](const string& model, const string& blob) {
+    Net<float> net(ModelWithoutData(model + "/train_val.prototxt", TRAIN, 2));
+    return net.blob_by_name(blob)->shape();
+  };
+  EXPECT_EQ((vector<int>{2, 512, 2, 2}), shape("vgg9", "conv8"));
+  EXPECT_EQ((vector<int>{2, 512, 2, 2}), shape("vgg16", "conv13"));
+  EXPECT_EQ((vector<int>{2, 64, 2, 2}), shape("conv4", "pool4"));
+  EXPECT_EQ((vector<int>{2, 64, 2, 2}), shape("conv6", "conv6"));
+  EXPECT_EQ((vector<int>{2, 128, 8, 8}), shape("wrn28_2", "wide4d"));
+  EXPECT_EQ((vector<int>{2, 64, 21, 21}), shape("resnet18", "pool1"));
+  EXPECT_EQ((vector<int>{2, 2048, 3, 3}), shape("resnet50", "res5c"));
+  EXPECT_EQ((vector<int>{2, 1024, 2, 2}), shape("mobilenet", "conv14_pw"));
+  EXPECT_EQ((vector<int>{2, 1280, 4, 4}), shape("mobilenet_v2", "conv_last"));
+}
+
+// Above 64 pixels, MobileNets halve the image at their beginning, and H_norm is the image's height.
+TEST_F(Models, OfOtherSizes) {
+  const struct {
+    const char* model;
+    int crop;
+    const char* blob;
+    vector<int> shape;
+  } expected[] = {{"mobilenet", 224, "conv14_pw", {2, 1024, 7, 7}},
+                  {"mobilenet", 84, "conv14_pw", {2, 1024, 3, 3}},
+                  {"mobilenet_v2", 224, "conv_last", {2, 1280, 7, 7}},
+                  {"resnet34", 224, "res5c", {2, 512, 7, 7}},
+                  {"resnet20", 64, "res4c", {2, 64, 16, 16}}};
+  for (const auto& e : expected) {
+    SCOPED_TRACE(e.model + (" " + std::to_string(e.crop)));
+    ASSERT_EQ(0,
+              Run("metaperturb", string("generate --mp --output=net.prototxt --batch=2 --model=") +
+                                     e.model + " --crop=" + std::to_string(e.crop)))
+        << output_;
+    NetParameter param;
+    ReadNetParamsFromTextFileOrDie(Path("net.prototxt"), &param);
+    param.mutable_state()->set_phase(TRAIN);
+    vector<Datum> image = {ByteDatum(3, e.crop, e.crop, 0, 1)};
+    if (!Exists("data" + std::to_string(e.crop))) {
+      WriteDatums(Path("data" + std::to_string(e.crop)), image);
+    }
+    for (LayerParameter& layer : *param.mutable_layer()) {
+      if (layer.type() == "Data") {
+        layer.mutable_data_param()->set_source(Path("data" + std::to_string(e.crop)));
+      }
+      if (layer.type() != "MetaPerturb") continue;
+      EXPECT_EQ(static_cast<float>(e.crop), layer.metaperturb_param().spatial_norm_factor());
+    }
+    EXPECT_EQ(e.shape, Net<float>(param).blob_by_name(e.blob)->shape());
+  }
 }
 
 TEST_F(Models, MetaNetsShareOnePhi) {

@@ -26,7 +26,8 @@ inline NetParameter ModelWithoutData(const string& file, Phase phase, int batch)
     layer.set_type("DummyData");
     DummyDataParameter* data = layer.mutable_dummy_data_param();
     BlobShape* images = data->add_shape();
-    for (const int dim : {batch, 3, 32, 32}) images->add_dim(dim);
+    const int crop = static_cast<int>(layer.transform_param().crop_size());
+    for (const int dim : {batch, 3, crop, crop}) images->add_dim(dim);
     data->add_shape()->add_dim(batch);
     data->add_data_filler()->set_type("gaussian");
     data->add_data_filler();

@@ -7,6 +7,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/join.hpp>
 #include <filesystem>
 
 #include "caffe/common.hpp"
@@ -20,7 +21,8 @@ DECLARE_string(output);
 DECLARE_int32(anneal_iter);
 DEFINE_bool(mp, false, "generate: with MetaPerturb layers");
 DEFINE_int32(classes, 10, "generate: number of classes");
-DEFINE_int32(crop, 32, "generate: height and width of the network's input");
+DEFINE_int32(crop, 0,
+             "generate: height and width of the network's input; 0: what the model is meant for");
 DEFINE_int32(batch, 128, "generate: images per training batch");
 DEFINE_int32(test_batch, 100, "generate: images per test batch");
 DEFINE_int32(test_images, 10000, "generate: images in the test set");
@@ -52,16 +54,29 @@ void Write(const google::protobuf::Message& message, const string& file, const s
   ENFORCE(stream) << file << ": cannot be written: " << std::strerror(errno);
 }
 
+int Crop() {
+  return FLAGS_crop > 0 ? FLAGS_crop : metaperturb::DefaultCrop(FLAGS_model);
+}
+
+// H_norm is the height of the network's input unless it is given.
+metaperturb::InsertOptions InsertOptions() {
+  metaperturb::InsertOptions insert = InsertOptionsFromFlags();
+  if (gflags::GetCommandLineFlagInfoOrDie("spatial_norm_factor").is_default && Crop() != 32) {
+    insert.param.set_spatial_norm_factor(static_cast<float>(Crop()));
+  }
+  return insert;
+}
+
 metaperturb::ModelOptions ModelOptionsFromFlags(bool mp) {
   ENFORCE(FLAGS_classes > 0) << "--classes=" << FLAGS_classes << ": must be positive";
-  ENFORCE(FLAGS_crop > 0) << "--crop=" << FLAGS_crop << ": must be positive";
+  ENFORCE(FLAGS_crop >= 0) << "--crop=" << FLAGS_crop << ": must be positive";
   ENFORCE(FLAGS_batch > 0) << "--batch=" << FLAGS_batch << ": must be positive";
   ENFORCE(FLAGS_test_batch > 0) << "--test_batch=" << FLAGS_test_batch << ": must be positive";
   ENFORCE(FLAGS_test_samples > 0) << "--test_samples=" << FLAGS_test_samples
                                   << ": must be positive";
   metaperturb::ModelOptions options;
   options.classes = FLAGS_classes;
-  options.crop = FLAGS_crop;
+  options.crop = Crop();
   options.batch = FLAGS_batch;
   options.test_batch = FLAGS_test_batch;
   if (mp) options.test_samples = FLAGS_test_samples;
@@ -85,7 +100,7 @@ void WriteFolder(const string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   ENFORCE(!error) << folder << ": cannot be made: " << error.message();
-  metaperturb::InsertOptions insert = InsertOptionsFromFlags();
+  metaperturb::InsertOptions insert = InsertOptions();
   if (FLAGS_anneal_iter == 0) {
     insert.param.set_anneal_iter(static_cast<uint32_t>(int64_t{FLAGS_max_iter} * 2 / 5));
   }
@@ -116,11 +131,12 @@ void WriteFolder(const string& folder) {
 }  // namespace
 
 int RunGenerate() {
-  ENFORCE(!FLAGS_model.empty()) << "--model is not given: resnet20, vgg9 or mobilenet";
+  ENFORCE(!FLAGS_model.empty()) << "--model is not given: "
+                                << boost::algorithm::join(metaperturb::ModelNames(), ", ");
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
   string output = FLAGS_output;
   if (std::filesystem::path(output).extension() == ".prototxt") {
-    Write(Network(FLAGS_mp, InsertOptionsFromFlags()), output, FLAGS_model);
+    Write(Network(FLAGS_mp, InsertOptions()), output, FLAGS_model);
   } else {
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     WriteFolder(output);

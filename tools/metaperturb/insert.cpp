@@ -7,7 +7,8 @@
 #include "tools/metaperturb/commands.hpp"
 #include "util/error.hpp"
 
-DEFINE_string(model, "", "insert: the network, a prototxt; generate: resnet20, vgg9 or mobilenet");
+DEFINE_string(model, "",
+              "insert: the network, a prototxt; generate: resnet20, ... (models/README.md)");
 DEFINE_string(output, "", "The prototxt to write");
 DEFINE_string(phi, "", "File with phi, for the new layers' metaperturb_param.phi");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");

@@ -172,6 +172,7 @@ int CpuShare(ProcessGroup* group, bool* exclusive) {
     const auto common = [&](int cpu) { return mine.count(cpu) > 0; };
     sharers += here == there && std::any_of(cpus.begin(), cpus.end(), common);
   }
-  *exclusive = sharers <= 1;
-  return std::max(1, caffe::AvailableCpus() / std::max(1, sharers));
+  const int available = caffe::AvailableCpus();
+  *exclusive = sharers <= 1 && available == static_cast<int>(mine.size());
+  return std::max(1, available / std::max(1, sharers));
 }

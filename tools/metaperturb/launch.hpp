@@ -14,7 +14,8 @@ std::unique_ptr<caffe::ProcessGroup> JoinGroup();
 [[noreturn]] void AbortGroup();
 
 /// The CPUs that this process should use: those it may run on, divided by the number of processes
-/// of the group that share them. Collective. `exclusive` becomes whether it shares none.
+/// of the group that share them. Collective. `exclusive` becomes whether it shares none and may use
+/// each of them fully.
 int CpuShare(caffe::ProcessGroup* group, bool* exclusive);
 
 #endif  // METAPERTURB_TOOLS_METAPERTURB_LAUNCH_HPP_

@@ -24,7 +24,7 @@ constexpr char kUsage[] =
     "              --model=IN.prototxt --output=OUT.prototxt [--phi=FILE] [--shared]\n"
     "              [--spatial_norm_factor=H] [--anneal_iter=N]\n"
     "  generate  writes the definition of a model, one file or a folder with its solvers\n"
-    "              --model=resnet20|vgg9|mobilenet --output=FILE.prototxt|FOLDER [--mp]\n"
+    "              --model=NAME (models/README.md) --output=FILE.prototxt|FOLDER [--mp]\n"
     "              [--classes=N] [--crop=N] [--batch=N] [--max_iter=N] [--phi=FILE] ...\n"
     "  plot      draws training loss and test accuracy from logs\n"
     "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"

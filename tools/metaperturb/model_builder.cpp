@@ -1,9 +1,11 @@
 #include "tools/metaperturb/model_builder.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "caffe/common.hpp"
+#include "tools/metaperturb/model_layers.hpp"
 #include "util/error.hpp"
 #include "util/nearest_name.hpp"
 
@@ -11,211 +13,239 @@ namespace metaperturb {
 
 namespace {
 
-using caffe::LayerParameter;
 using caffe::NetParameter;
 using std::string;
 
-// Appends layers; each function takes a blob's name and returns that of its result.
-class Builder {
- public:
-  Builder(const string& name, const ModelOptions& options) : options_(options) {
-    net_.set_name(name);
-    AddData(caffe::TRAIN, options.train_source, options.batch);
-    AddData(caffe::TEST, options.test_source, options.test_batch);
-  }
-
-  string Convolution(const string& name, const string& bottom, int outputs, int kernel, int stride,
-                     int group = 1) {
-    LayerParameter* layer = Add(name, "Convolution", {bottom}, name);
-    caffe::ConvolutionParameter* param = layer->mutable_convolution_param();
-    param->set_num_output(outputs);
-    param->set_bias_term(false);
-    param->add_kernel_size(kernel);
-    if (kernel > 1) param->add_pad(kernel / 2);
-    if (stride > 1) param->add_stride(stride);
-    if (group > 1) param->set_group(group);
-    param->mutable_weight_filler()->set_type("msra");
-    // Of a depthwise convolution, Caffe's fan out counts all channels; one group has fan in.
-    param->mutable_weight_filler()->set_variance_norm(
-        group > 1 ? caffe::FillerParameter_VarianceNorm_FAN_IN
-                  : caffe::FillerParameter_VarianceNorm_FAN_OUT);
-    return name;
-  }
-
-  // BatchNorm and Scale; the latter in place.
-  string Normalise(const string& bottom) {
-    const string name = bottom + "_bn";
-    LayerParameter* norm = Add(name, "BatchNorm", {bottom}, name);
-    norm->mutable_batch_norm_param()->set_moving_average_fraction(0.9f);
-    LayerParameter* scale = Add(bottom + "_scale", "Scale", {name}, name);
-    scale->mutable_scale_param()->set_bias_term(true);
-    return name;
-  }
-
-  string Relu(const string& blob) {
-    Add(blob + "_relu", "ReLU", {blob}, blob);
-    return blob;
-  }
-
-  string ConvolutionUnit(const string& name, const string& bottom, int outputs, int kernel,
-                         int stride, int group = 1) {
-    return Relu(Normalise(Convolution(name, bottom, outputs, kernel, stride, group)));
-  }
-
-  string Pool(const string& name, const string& bottom, int kernel, int stride) {
-    caffe::PoolingParameter* param = Add(name, "Pooling", {bottom}, name)->mutable_pooling_param();
-    param->set_kernel_size(kernel);
-    param->set_stride(stride);
-    param->set_round_mode(caffe::PoolingParameter_RoundMode_FLOOR);
-    return name;
-  }
-
-  // Every second pixel, with as many zero channels again.
-  string Shortcut(const string& name, const string& bottom) {
-    const string small = Pool(name + "_sub", bottom, 1, 2);
-    const string zero = name + "_zero";
-    Add(zero, "Power", {small}, zero)->mutable_power_param()->set_scale(0);
-    Add(name, "Concat", {small, zero}, name);
-    return name;
-  }
-
-  string Sum(const string& name, const string& a, const string& b) {
-    Add(name, "Eltwise", {a, b}, name);
-    return name;
-  }
-
-  NetParameter Classify(const string& bottom) {
-    caffe::PoolingParameter* pool =
-        Add("pool", "Pooling", {bottom}, "pool")->mutable_pooling_param();
-    pool->set_pool(caffe::PoolingParameter_PoolMethod_AVE);
-    pool->set_global_pooling(true);
-    caffe::InnerProductParameter* fc =
-        Add("fc", "InnerProduct", {"pool"}, "fc")->mutable_inner_product_param();
-    fc->set_num_output(options_.classes);
-    fc->mutable_weight_filler()->set_type("xavier");
-    LayerParameter* loss = Add("loss", "SoftmaxWithLoss", {"fc", "label"}, "loss");
-    string scores = "fc";
-    if (options_.test_samples > 1) {
-      loss->add_include()->set_phase(caffe::TRAIN);
-      scores = MeanPrediction();
-    }
-    InTest(Add("accuracy", "Accuracy", {scores, "label"}, "accuracy"));
-    return net_;
-  }
-
- private:
-  LayerParameter* Add(const string& name, const string& type, const std::vector<string>& bottoms,
-                      const string& top) {
-    LayerParameter* layer = net_.add_layer();
-    layer->set_name(name);
-    layer->set_type(type);
-    for (const string& bottom : bottoms) layer->add_bottom(bottom);
-    layer->add_top(top);
-    return layer;
-  }
-
-  static LayerParameter* InTest(LayerParameter* layer) {
-    layer->add_include()->set_phase(caffe::TEST);
-    return layer;
-  }
-
-  // In TEST, every image stands test_samples times in the batch: here the copies' softmax is
-  // averaged.
-  string MeanPrediction() {
-    InTest(Add("prob", "Softmax", {"fc"}, "prob"));
-    LayerParameter* slice = InTest(Add("samples", "Slice", {"prob"}, "sample1"));
-    slice->mutable_slice_param()->set_axis(0);
-    std::vector<string> samples{"sample1"};
-    for (int i = 2; i <= options_.test_samples; ++i) {
-      samples.push_back("sample" + std::to_string(i));
-      slice->add_top(samples.back());
-    }
-    InTest(Add("mean_prob", "Eltwise", samples, "mean_prob"));  // the sum ranks classes alike
-    return "mean_prob";
-  }
-
-  void AddData(caffe::Phase phase, const string& source, int batch) {
-    const bool copies = phase == caffe::TEST && options_.test_samples > 1;
-    const string top = copies ? "image" : "data";
-    LayerParameter* layer = Add("data", "Data", {}, top);
-    layer->add_top("label");
-    layer->add_include()->set_phase(phase);
-    caffe::TransformationParameter* transform = layer->mutable_transform_param();
-    transform->set_crop_size(options_.crop);
-    transform->add_mean_value(127.5f);
-    transform->set_scale(1 / 127.5f);
-    if (phase == caffe::TRAIN) transform->set_mirror(true);
-    caffe::DataParameter* data = layer->mutable_data_param();
-    data->set_source(source);
-    data->set_batch_size(batch);
-    data->set_backend(caffe::DataParameter_DB_LMDB);
-    if (!copies) return;
-    const std::vector<string> images(options_.test_samples, top);
-    InTest(Add("copies", "Concat", images, "data"))->mutable_concat_param()->set_axis(0);
-  }
-
-  ModelOptions options_;
-  NetParameter net_;
-};
-
-NetParameter ResNet20(const ModelOptions& options) {
-  Builder b("ResNet-20", options);
-  string x = b.ConvolutionUnit("conv1", "data", 16, 3, 1);
-  for (int stage = 0; stage < 3; ++stage) {
-    const int channels = 16 << stage;
-    for (int block = 0; block < 3; ++block) {
-      const string name = "res" + std::to_string(stage + 2) + std::string(1, char('a' + block));
-      const bool shrink = stage > 0 && block == 0;
-      string y = b.ConvolutionUnit(name + "_conv1", x, channels, 3, shrink ? 2 : 1);
-      y = b.Normalise(b.Convolution(name + "_conv2", y, channels, 3, 1));
-      x = b.Relu(b.Sum(name, shrink ? b.Shortcut(name + "_shortcut", x) : x, y));
-    }
-  }
-  return b.Classify(x);
+// Networks for large images halve them at their beginning.
+bool IsLarge(const ModelOptions& options) {
+  return options.crop > 64;
 }
 
-NetParameter Vgg9(const ModelOptions& options) {
-  Builder b("VGG-9", options);
-  string x = "data";
-  int conv = 0, pool = 0;
-  for (const int channels : {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512}) {
-    if (channels) {
-      x = b.ConvolutionUnit("conv" + std::to_string(++conv), x, channels, 3, 1);
-    } else {
-      x = b.Pool("pool" + std::to_string(++pool), x, 2, 2);
+// "res2a": block 0 of stage 0; the first stage's convolution counts as stage 1.
+string BlockName(const string& prefix, int stage, int block) {
+  return prefix + std::to_string(stage + 2) + string(1, static_cast<char>('a' + block));
+}
+
+// For 32x32: depth = 6 blocks + 2.
+NetParameter CifarResNet(int blocks, const ModelOptions& options) {
+  ModelLayers net("ResNet-" + std::to_string(6 * blocks + 2), options);
+  string x = net.ConvolutionUnit("conv1", "data", 16, 3, 1);
+  for (int stage = 0; stage < 3; ++stage) {
+    const int channels = 16 << stage;
+    for (int block = 0; block < blocks; ++block) {
+      const string name = BlockName("res", stage, block);
+      const bool shrink = stage > 0 && block == 0;
+      string y = net.ConvolutionUnit(name + "_conv1", x, channels, 3, shrink ? 2 : 1);
+      y = net.Normalise(net.Convolution(name + "_conv2", y, channels, 3, 1));
+      x = net.Relu(net.Sum(name, shrink ? net.ZeroPaddedShortcut(name + "_shortcut", x) : x, y));
     }
   }
-  return b.Classify(x);
+  return net.Classify(net.AveragePool(x));
+}
+
+// For large images; shortcuts are 1x1 convolutions where the shape changes.
+NetParameter ResNet(int depth, const std::vector<int>& blocks, bool bottleneck,
+                    const ModelOptions& options) {
+  ModelLayers net("ResNet-" + std::to_string(depth), options);
+  string x = net.ConvolutionUnit("conv1", "data", 64, 7, 2);
+  x = net.Pool("pool1", x, 3, 2, 1);
+  int in = 64;
+  for (int stage = 0; stage < 4; ++stage) {
+    const int inner = 64 << stage, out = bottleneck ? 4 * inner : inner;
+    for (int block = 0; block < blocks[stage]; ++block) {
+      const string name = BlockName("res", stage, block);
+      const int stride = stage > 0 && block == 0 ? 2 : 1;
+      string y;
+      if (bottleneck) {
+        y = net.ConvolutionUnit(name + "_conv1", x, inner, 1, 1);
+        y = net.ConvolutionUnit(name + "_conv2", y, inner, 3, stride);
+        y = net.Normalise(net.Convolution(name + "_conv3", y, out, 1, 1));
+      } else {
+        y = net.ConvolutionUnit(name + "_conv1", x, inner, 3, stride);
+        y = net.Normalise(net.Convolution(name + "_conv2", y, out, 3, 1));
+      }
+      if (stride > 1 || in != out) {
+        x = net.Normalise(net.Convolution(name + "_shortcut", x, out, 1, stride));
+      }
+      x = net.Relu(net.Sum(name, x, y));
+      in = out;
+    }
+  }
+  return net.Classify(net.AveragePool(x));
+}
+
+// Pre-activation blocks; a shortcut with weights reads the activated input.
+NetParameter WideResNet(int depth, int width, const ModelOptions& options) {
+  ModelLayers net("WRN-" + std::to_string(depth) + "-" + std::to_string(width), options);
+  const int blocks = (depth - 4) / 6;
+  string x = net.Convolution("conv1", "data", 16, 3, 1);
+  int in = 16;
+  for (int stage = 0; stage < 3; ++stage) {
+    const int channels = (16 << stage) * width;
+    for (int block = 0; block < blocks; ++block) {
+      const string name = BlockName("wide", stage, block);
+      const int stride = stage > 0 && block == 0 ? 2 : 1;
+      const string active = net.Relu(net.Normalise(x));
+      string y = net.ConvolutionUnit(name + "_conv1", active, channels, 3, stride);
+      y = net.Convolution(name + "_conv2", y, channels, 3, 1);
+      if (stride > 1 || in != channels) {
+        x = net.Convolution(name + "_shortcut", active, channels, 1, stride);
+      }
+      x = net.Sum(name, x, y);
+      in = channels;
+    }
+  }
+  return net.Classify(net.AveragePool(net.Relu(net.Normalise(x))));
+}
+
+// Channels of 3x3 convolutions; 0: max pooling by two.
+string ConvolutionsAndPools(const std::vector<int>& channels, ModelLayers* net) {
+  string x = "data";
+  int conv = 0, pool = 0;
+  for (const int count : channels) {
+    if (count > 0) {
+      x = net->ConvolutionUnit("conv" + std::to_string(++conv), x, count, 3, 1);
+    } else {
+      x = net->Pool("pool" + std::to_string(++pool), x, 2, 2);
+    }
+  }
+  return x;
+}
+
+NetParameter Vgg(const string& name, const std::vector<int>& channels,
+                 const ModelOptions& options) {
+  ModelLayers net(name, options);
+  return net.Classify(net.AveragePool(ConvolutionsAndPools(channels, &net)));
+}
+
+NetParameter ConvNet(const string& name, const std::vector<int>& channels,
+                     const ModelOptions& options) {
+  ModelLayers net(name, options);
+  return net.Classify(ConvolutionsAndPools(channels, &net));
 }
 
 NetParameter MobileNet(const ModelOptions& options) {
-  Builder b("MobileNet", options);
-  string x = b.ConvolutionUnit("conv1", "data", 32, 3, 1);
+  ModelLayers net("MobileNet", options);
+  string x = net.ConvolutionUnit("conv1", "data", 32, 3, IsLarge(options) ? 2 : 1);
   int in = 32, unit = 1;
   const std::pair<int, int> units[] = {{64, 1},  {128, 2},  {128, 1}, {256, 2}, {256, 1},
                                        {512, 2}, {512, 1},  {512, 1}, {512, 1}, {512, 1},
                                        {512, 1}, {1024, 2}, {1024, 1}};
   for (const auto& [channels, stride] : units) {
     const string name = "conv" + std::to_string(++unit);
-    x = b.ConvolutionUnit(name + "_dw", x, in, 3, stride, in);
-    x = b.ConvolutionUnit(name + "_pw", x, channels, 1, 1);
+    x = net.ConvolutionUnit(name + "_dw", x, in, 3, stride, in);
+    x = net.ConvolutionUnit(name + "_pw", x, channels, 1, 1);
     in = channels;
   }
-  return b.Classify(x);
+  return net.Classify(net.AveragePool(x));
+}
+
+NetParameter MobileNetV2(const ModelOptions& options) {
+  ModelLayers net("MobileNet-v2", options);
+  const auto unit = [&](const string& name, const string& bottom, int outputs, int kernel,
+                        int stride, int group) {
+    return net.Relu6(net.Normalise(net.Convolution(name, bottom, outputs, kernel, stride, group)));
+  };
+  const int first = IsLarge(options) ? 2 : 1;
+  string x = unit("conv1", "data", 32, 3, first, 1);
+  int in = 32;
+  const struct {
+    int expansion, channels, blocks, stride;
+  } stages[] = {{1, 16, 1, 1}, {6, 24, 2, first}, {6, 32, 3, 2}, {6, 64, 4, 2},
+                {6, 96, 3, 1}, {6, 160, 3, 2},    {6, 320, 1, 1}};
+  int number = 0;
+  for (const auto& stage : stages) {
+    for (int block = 0; block < stage.blocks; ++block) {
+      const string name = BlockName("block", number, block);
+      const int stride = block == 0 ? stage.stride : 1, wide = in * stage.expansion;
+      string y = x;
+      if (stage.expansion > 1) y = unit(name + "_expand", y, wide, 1, 1, 1);
+      y = unit(name + "_dw", y, wide, 3, stride, wide);
+      y = net.Normalise(net.Convolution(name + "_project", y, stage.channels, 1, 1));
+      x = stride == 1 && in == stage.channels ? net.Sum(name, x, y) : y;
+      in = stage.channels;
+    }
+    ++number;
+  }
+  return net.Classify(net.AveragePool(unit("conv_last", x, 1280, 1, 1, 1)));
+}
+
+struct Model {
+  int crop;
+  std::function<NetParameter(const ModelOptions&)> build;
+};
+
+const std::map<string, Model>& Models() {
+  typedef const ModelOptions& Options;
+  static const std::map<string, Model> models = {
+      {"resnet20", {32, [](Options o) { return CifarResNet(3, o); }}},
+      {"resnet32", {32, [](Options o) { return CifarResNet(5, o); }}},
+      {"resnet44", {32, [](Options o) { return CifarResNet(7, o); }}},
+      {"resnet56", {32, [](Options o) { return CifarResNet(9, o); }}},
+      {"resnet18",
+       {84,
+        [](Options o) {
+          return ResNet(18, {2, 2, 2, 2}, false, o);
+        }}},
+      {"resnet34",
+       {84,
+        [](Options o) {
+          return ResNet(34, {3, 4, 6, 3}, false, o);
+        }}},
+      {"resnet50",
+       {84,
+        [](Options o) {
+          return ResNet(50, {3, 4, 6, 3}, true, o);
+        }}},
+      {"wrn28_2", {32, [](Options o) { return WideResNet(28, 2, o); }}},
+      {"vgg9",
+       {32,
+        [](Options o) {
+          return Vgg("VGG-9", {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512}, o);
+        }}},
+      {"vgg16",
+       {32,
+        [](Options o) {
+          return Vgg("VGG-16",
+                     {64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0},
+                     o);
+        }}},
+      {"conv4",
+       {32,
+        [](Options o) {
+          return ConvNet("Conv4", {64, 0, 64, 0, 64, 0, 64, 0}, o);
+        }}},
+      {"conv6",
+       {32,
+        [](Options o) {
+          return ConvNet("Conv6", {64, 0, 64, 0, 64, 0, 64, 0, 64, 64}, o);
+        }}},
+      {"mobilenet", {32, MobileNet}},
+      {"mobilenet_v2", {32, MobileNetV2}}};
+  return models;
+}
+
+const Model& FindModel(const string& name) {
+  const auto found = Models().find(name);
+  ENFORCE(found != Models().end())
+      << "unknown model '" << name << "'" << caffe::DidYouMean(name, ModelNames());
+  return found->second;
 }
 
 }  // namespace
 
+std::vector<string> ModelNames() {
+  std::vector<string> names;
+  for (const auto& entry : Models()) names.push_back(entry.first);
+  return names;
+}
+
+int DefaultCrop(const string& name) {
+  return FindModel(name).crop;
+}
+
 NetParameter BuildModel(const string& name, const ModelOptions& options) {
-  const std::map<string, NetParameter (*)(const ModelOptions&)> models = {
-      {"resnet20", ResNet20}, {"vgg9", Vgg9}, {"mobilenet", MobileNet}};
-  const auto found = models.find(name);
-  if (found == models.end()) {
-    std::vector<string> known;
-    for (const auto& entry : models) known.push_back(entry.first);
-    THROW_ERROR << "unknown model '" << name << "'" << caffe::DidYouMean(name, known);
-  }
-  return found->second(options);
+  return FindModel(name).build(options);
 }
 
 caffe::SolverParameter BuildSolver(const SolverOptions& options) {
