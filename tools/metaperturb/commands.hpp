@@ -9,6 +9,7 @@ int RunInsert();
 int RunGenerate();
 int RunPlot();
 int RunReport();
+int RunEvaluate();
 int RunSplit();
 
 #endif  // METAPERTURB_TOOLS_METAPERTURB_COMMANDS_HPP_

@@ -34,7 +34,8 @@ DEFINE_int32(max_iter, 10000, "generate: training steps");
 DEFINE_int32(tests, 20, "generate: tests during the training");
 DEFINE_double(base_lr, 1e-3, "generate: learning rate at the beginning");
 DEFINE_int64(seed, -1,
-             "split: of the choice, 1 if not given; generate: the solver's random_seed; negative: "
+             "split: of the choice, evaluate: of the noise, 1 if not given; generate: the solver's "
+             "random_seed; negative: "
              "drawn from the system");
 
 metaperturb::InsertOptions InsertOptionsFromFlags();

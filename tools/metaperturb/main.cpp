@@ -26,6 +26,9 @@ constexpr char kUsage[] =
     "  generate  writes the definition of a model, one file or a folder with its solvers\n"
     "              --model=NAME (models/README.md) --output=FILE.prototxt|FOLDER [--mp]\n"
     "              [--classes=N] [--crop=N] [--batch=N] [--max_iter=N] [--phi=FILE] ...\n"
+    "  evaluate  accuracy, likelihood and calibration of the mean prediction over noise samples\n"
+    "              --model=NET.prototxt --weights=FILE.caffemodel [--samples=100] [--images=N]\n"
+    "              [--output=FILE.html] [--json=FILE]\n"
     "  plot      draws training loss and test accuracy from logs\n"
     "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"
     "  report    makes a page of a meta-training run: curves, phi, where it acts\n"
@@ -41,8 +44,8 @@ int RunHelp() {
 
 int main(int argc, char** argv) {
   const std::map<std::string, int (*)()> commands = {
-      {"train", RunTrain}, {"insert", RunInsert}, {"generate", RunGenerate},
-      {"plot", RunPlot},   {"report", RunReport},
+      {"train", RunTrain},       {"insert", RunInsert}, {"generate", RunGenerate},
+      {"evaluate", RunEvaluate}, {"plot", RunPlot},     {"report", RunReport},
 #ifndef METAPERTURB_FOREIGN_HOST
       {"split", RunSplit},
 #endif
@@ -53,7 +56,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
     ENFORCE(argc >= 2)
-        << "no command is given: train, split, insert, generate, plot, report or help";
+        << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
     const auto found = commands.find(argv[1]);
     if (found == commands.end()) {
       std::vector<std::string> known;
