@@ -139,6 +139,106 @@ TEST_F(MetaPerturbEvaluate, NetsThatRepeatTheirImages) {
   EXPECT_NEAR(Value("negative_log_likelihood"), nll, 1e-6);
 }
 
+// For a linear classifier of two classes the worst change within a ball is known: it takes
+// epsilon |w|_1, or epsilon |w|_2, off the difference of the scores.
+TEST_F(MetaPerturbEvaluate, AttacksFindALinearClassifiersWorstCase) {
+  vector<Datum> datums;
+  for (int i = 0; i < 40; ++i) {
+    Datum datum = testing::ByteDatum(1, 4, 4, i % 2, 0);
+    string pixels;
+    for (int p = 0; p < 16; ++p) {
+      // Far from 0 and 255; the class shows as brightness to the left or right.
+      const bool bright = (p % 4 < 2) == (i % 2 == 0);
+      pixels.push_back(static_cast<char>(100 + (i * 7 + p * 3) % 23 + (bright ? i : 0)));
+    }
+    datum.set_data(pixels);
+    datums.push_back(datum);
+  }
+  testing::WriteDatums(Path("two"), datums);
+  Write("linear.prototxt", R"(
+layer { name: "data" type: "Data" top: "data" top: "label"
+  transform_param { scale: 0.02 mean_value: 110 }
+  data_param { source: "two" batch_size: 16 backend: LMDB } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+)");
+  vector<double> w(16);
+  NetParameter weights;
+  LayerParameter* layer = weights.add_layer();
+  layer->set_name("fc");
+  layer->set_type("InnerProduct");
+  BlobProto* matrix = layer->add_blobs();
+  matrix->mutable_shape()->add_dim(2);
+  matrix->mutable_shape()->add_dim(16);
+  for (int i = 0; i < 32; ++i) {
+    const double value = (i < 16 ? 1 : -1) * (i % 4 < 2 ? 1.0 : -1.0) * (0.5 + 0.05 * (i % 16));
+    matrix->add_data(static_cast<float>(value));
+    w[i % 16] += (i < 16 ? 1 : -1) * value;  // class 0's minus class 1's
+  }
+  BlobProto* bias = layer->add_blobs();
+  bias->mutable_shape()->add_dim(2);
+  bias->add_data(0);
+  bias->add_data(0);
+  WriteProtoToBinaryFile(weights, Path("net.caffemodel"));
+
+  double norm[2] = {0, 0};  // |w|_1, |w|_2
+  for (const double value : w) {
+    norm[0] += std::abs(value);
+    norm[1] += value * value;
+  }
+  norm[1] = std::sqrt(norm[1]);
+  const char* const radii[] = {"1,3,9", "4,12,36"};
+  for (int q = 0; q < 2; ++q) {
+    ASSERT_EQ(Evaluate(string("--model=linear.prototxt --samples=1 --attack_samples=1 --norm=") +
+                       (q == 0 ? "inf" : "2") + " --epsilon=" + radii[q]),
+              0)
+        << output_;
+    std::istringstream list(radii[q]);
+    string json = Read("e.json");
+    double before = Value("accuracy");
+    EXPECT_GT(before, 0.9);
+    for (string item; std::getline(list, item, ',');) {
+      const double epsilon = std::stod(item);
+      int safe = 0, close = 0;
+      for (const Datum& datum : datums) {
+        double margin = 0;
+        for (int p = 0; p < 16; ++p) {
+          margin += 0.02 * w[p] * (static_cast<unsigned char>(datum.data()[p]) - 110.0);
+        }
+        if (datum.label() == 1) margin = -margin;
+        margin -= 0.02 * epsilon * norm[q];
+        safe += margin > 0;
+        close += std::abs(margin) < 0.01 * epsilon * norm[q] * 0.02 + 1e-6;
+      }
+      const string key = "{\"epsilon\": " + item + ", \"accuracy\": ";
+      const size_t at = json.find(key);
+      ASSERT_NE(at, string::npos) << json;
+      const double accuracy = std::stod(json.substr(at + key.size()));
+      EXPECT_NEAR(accuracy, safe / 40.0, (close + 0.01) / 40.0) << "norm " << q << ", " << item;
+      EXPECT_LE(accuracy, before);
+      before = accuracy;
+    }
+    EXPECT_LT(before, 0.7);
+  }
+}
+
+TEST_F(MetaPerturbEvaluate, AttacksOnANetWithNoise) {
+  ASSERT_EQ(Evaluate("--model=net.prototxt --samples=5 --epsilon=8,60 --attack_steps=5 "
+                     "--attack_samples=3 --output=page.html"),
+            0)
+      << output_;
+  const string first = Read("e.json");
+  const double clean = Value("accuracy");
+  const size_t at = first.find("{\"epsilon\": 60, \"accuracy\": ");
+  ASSERT_NE(at, string::npos) << first;
+  EXPECT_LT(std::stod(first.substr(at + 28)), clean);
+  EXPECT_NE(Read("page.html").find("<h2>Robustness</h2>"), string::npos);
+  EXPECT_NE(output_.find("epsilon 60 of 255"), string::npos) << output_;
+  ASSERT_EQ(Evaluate("--model=net.prototxt --samples=5"), 0) << output_;
+  EXPECT_EQ(Value("accuracy"), clean);  // attacks leave what comes before them alone
+}
+
 TEST_F(MetaPerturbEvaluate, Mistakes) {
   const auto expect = [&](const string& arguments, const vector<string>& parts) {
     ExpectToolError("metaperturb", "evaluate " + arguments, parts);
@@ -149,11 +249,16 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   expect("--model=net.prototxt --weights=missing", {"net.prototxt: missing"});
   expect(good + "--samples=0", {"--samples=0"});
   expect(good + "--images=-1", {"--images=-1"});
+  expect(good + "--epsilon=2,x", {"--epsilon=2,x: 'x' is no positive number"});
+  expect(good + "--epsilon=2 --norm=1", {"--norm=1: inf or 2"});
+  expect(good + "--epsilon=2 --attack_steps=0", {"--attack_steps=0"});
   expect(good + "--samples=1 --json=no/where.json", {"no/where.json: cannot be written"});
   Write("plain.prototxt",
         "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { "
         "dim: 1 dim: 2 dim: 6 dim: 6 } } }");
-  expect("--model=plain.prototxt --weights=net.caffemodel", {"plain.prototxt: ", "Softmax"});
+  expect("--model=plain.prototxt --weights=net.caffemodel", {"plain.prototxt: ", "give --images"});
+  expect("--model=plain.prototxt --weights=net.caffemodel --images=1",
+         {"plain.prototxt: ", "labels"});
   string text = Read("net.prototxt");
   text.replace(text.find("num_output: 3"), 13, "num_output: 2");
   Write("two.prototxt", text);

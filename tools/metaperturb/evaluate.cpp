@@ -13,6 +13,8 @@
 #include "caffe/util/db.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "tools/metaperturb/noise_sampler.hpp"
+#include "tools/metaperturb/pgd_attack.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
 #include "util/error.hpp"
 #include "util/prediction_scores.hpp"
@@ -22,6 +24,12 @@ DEFINE_string(weights, "", "evaluate: the trained network (.caffemodel)");
 DEFINE_int32(samples, 100, "evaluate: noise samples whose softmax is averaged");
 DEFINE_int32(images, 0, "evaluate: images to evaluate, from the first; 0: all of the data layer's");
 DEFINE_string(json, "", "evaluate: file for the numbers");
+DEFINE_string(epsilon, "",
+              "evaluate: radii of attacks by projected gradient descent, in pixel values of 255, "
+              "separated by commas");
+DEFINE_string(norm, "inf", "evaluate: norm of the attacks, inf or 2");
+DEFINE_int32(attack_steps, 20, "evaluate: steps of an attack");
+DEFINE_int32(attack_samples, 5, "evaluate: noise samples whose mean gradient an attack follows");
 DECLARE_string(model);
 DECLARE_string(output);
 DECLARE_int64(seed);
@@ -49,97 +57,25 @@ int64_t CountImages(const NetParameter& net) {
   return 0;
 }
 
-// A network in TEST whose layers behind the data can be run again and again on one batch.
-class Sampler {
- public:
-  explicit Sampler(const NetParameter& param) : net_(param) {
-    const int layers = static_cast<int>(net_.layers().size());
-    while (sources_ < layers && net_.bottom_ids(sources_).empty()) ++sources_;
-    ENFORCE(sources_ > 0) << "the net has no data layer in phase TEST";
-    for (int i = layers - 1; i >= 0 && !scores_; --i) {
-      const string type = net_.layers()[i]->type();
-      if (type == "SoftmaxWithLoss" || type == "Softmax") scores_ = net_.bottom_vecs()[i][0];
-    }
-    ENFORCE(scores_) << "the net has no Softmax or SoftmaxWithLoss layer in phase TEST";
-    for (int i = 0; i < sources_ && !labels_; ++i) {
-      if (net_.top_vecs()[i].size() > 1) labels_ = net_.top_vecs()[i][1];
-    }
-    ENFORCE(labels_) << "no data layer has labels as its second top in phase TEST";
-  }
-
-  Net<float>& net() { return net_; }
-
-  /// The next batch: its labels, and per sample the softmax of every image, classes_ values each.
-  void Run(int samples, vector<int>* labels, vector<vector<double>>* probabilities) {
-    net_.ForwardFromTo(0, sources_ - 1);
-    labels->assign(labels_->cpu_data(), labels_->cpu_data() + labels_->count());
-    Keep();
-    probabilities->clear();
-    while (static_cast<int>(probabilities->size()) < samples) {
-      if (!probabilities->empty()) PutBack();
-      net_.ForwardFrom(sources_);
-      TakeSoftmax(static_cast<int>(labels->size()), probabilities);
-    }
-    probabilities->resize(samples);
-  }
-  int classes() const { return classes_; }
-
- private:
-  // Layers may work in place on the data.
-  void Keep() {
-    size_t at = 0;
-    for (int i = 0; i < sources_; ++i) {
-      for (const Blob<float>* top : net_.top_vecs()[i]) {
-        if (at == kept_.size()) kept_.emplace_back(new Blob<float>);
-        kept_[at++]->CopyFrom(*top, false, true);
-      }
-    }
-  }
-  void PutBack() {
-    size_t at = 0;
-    for (int i = 0; i < sources_; ++i) {
-      for (Blob<float>* top : net_.top_vecs()[i]) top->CopyFrom(*kept_[at++]);
-    }
-  }
-  // Scores of k times as many rows as labels are k samples: the net repeats its images itself.
-  void TakeSoftmax(int images, vector<vector<double>>* probabilities) {
-    const int rows = scores_->shape(0);
-    classes_ = scores_->count() / rows;
-    ENFORCE(rows % images == 0) << rows << " rows of scores for " << images << " labels";
-    const float* score = scores_->cpu_data();
-    for (int row = 0; row < rows; ++row, score += classes_) {
-      if (row % images == 0) probabilities->emplace_back();
-      const double most = *std::max_element(score, score + classes_);
-      double sum = 0;
-      for (int c = 0; c < classes_; ++c) sum += std::exp(score[c] - most);
-      for (int c = 0; c < classes_; ++c) {
-        probabilities->back().push_back(std::exp(score[c] - most) / sum);
-      }
-    }
-  }
-
-  Net<float> net_;
-  int sources_ = 0;  // leading layers that read data
-  Blob<float>* scores_ = nullptr;
-  Blob<float>* labels_ = nullptr;
-  int classes_ = 0;
-  vector<std::unique_ptr<Blob<float>>> kept_;
-};
-
 struct Evaluation {
-  PredictionScores mean;             // of the mean softmax
-  vector<PredictionScores> samples;  // of each sample alone
+  PredictionScores mean;                                // of the mean softmax
+  vector<PredictionScores> samples;                     // of each sample alone
+  vector<std::pair<double, PredictionScores>> attacks;  // radius, and mean under the attack
 };
 
-Evaluation Evaluate(Sampler* sampler, int samples, int64_t images) {
+// With `attack`, of the images that it makes.
+Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t images,
+                    metaperturb::PgdAttack* attack = nullptr,
+                    const metaperturb::PgdOptions& options = {}) {
   Evaluation result;
   result.samples.resize(samples);
   Progress progress;
   progress.Start(0, static_cast<int>(images), 1);
-  vector<int> labels;
   vector<vector<double>> probabilities;
-  while (result.mean.count() < images) {
-    sampler->Run(samples, &labels, &probabilities);
+  for (int64_t batch = 0; result.mean.count() < images; ++batch) {
+    const vector<int> labels = sampler->NextBatch();
+    if (attack) attack->Run(options, batch);
+    sampler->Sample(samples, &probabilities);
     const int classes = sampler->classes();
     vector<double> mean(classes);
     // Behind the last image, a data layer begins anew.
@@ -188,7 +124,20 @@ string Json(const Evaluation& evaluation) {
          << ", \"accuracy\": " << bin.accuracy << "}";
     comma = ", ";
   }
-  json << "]}\n";
+  json << "]";
+  if (!evaluation.attacks.empty()) {
+    json << ", \"norm\": \"" << FLAGS_norm << "\", \"attack_steps\": " << FLAGS_attack_steps
+         << ", \"attack_samples\": " << FLAGS_attack_samples << ", \"attacks\": [";
+    comma = "";
+    for (const auto& attack : evaluation.attacks) {
+      json << comma << "{\"epsilon\": " << attack.first
+           << ", \"accuracy\": " << attack.second.accuracy()
+           << ", \"accuracy_standard_error\": " << attack.second.accuracy_error() << "}";
+      comma = ", ";
+    }
+    json << "]";
+  }
+  json << "}\n";
   return json.str();
 }
 
@@ -205,6 +154,11 @@ string Table(const Evaluation& evaluation) {
         << " (deviation over the samples)\n"
         << "negative log-likelihood     " << mean.negative_log_likelihood() << "\n"
         << "expected calibration error  " << mean.calibration_error() << "\n";
+  for (const auto& attack : evaluation.attacks) {
+    table << "accuracy under attack       " << attack.second.accuracy() << " +- "
+          << attack.second.accuracy_error() << " (norm " << FLAGS_norm << ", epsilon "
+          << std::defaultfloat << attack.first << std::fixed << " of 255)\n";
+  }
   return table.str();
 }
 
@@ -241,8 +195,73 @@ string Page(const Evaluation& evaluation) {
          << width * static_cast<double>(b + 1) << "</td><td>" << bins[b].count << "</td><td>"
          << bins[b].confidence << "</td><td>" << bins[b].accuracy << "</td></tr>\n";
   }
-  page << "</table>\n</body></html>\n";
+  page << "</table>\n";
+  if (!evaluation.attacks.empty()) {
+    metaperturb::Series robust = {"accuracy", {{0, evaluation.mean.accuracy()}}};
+    for (const auto& attack : evaluation.attacks) {
+      robust.points.emplace_back(attack.first, attack.second.accuracy());
+    }
+    page << "<h2>Robustness</h2>\n<p>Projected gradient descent in the norm " << FLAGS_norm << ", "
+         << FLAGS_attack_steps << " steps, mean gradient of " << FLAGS_attack_samples
+         << " noise samples.</p>\n";
+    metaperturb::WriteCharts(page, {{"Accuracy by radius, of 255", {robust}, true}});
+  }
+  page << "</body></html>\n";
   return page.str();
+}
+
+vector<double> Radii() {
+  vector<double> radii;
+  std::istringstream list(FLAGS_epsilon);
+  for (string item; std::getline(list, item, ',');) {
+    char* end = nullptr;
+    radii.push_back(std::strtod(item.c_str(), &end));
+    ENFORCE(!item.empty() && *end == '\0' && radii.back() > 0)
+        << "--epsilon=" << FLAGS_epsilon << ": '" << item << "' is no positive number";
+  }
+  return radii;
+}
+
+Evaluation EvaluateAll(NetParameter param) {
+  const vector<double> radii = Radii();
+  ENFORCE(radii.empty() || FLAGS_norm == "inf" || FLAGS_norm == "2")
+      << "--norm=" << FLAGS_norm << ": inf or 2";
+  ENFORCE(FLAGS_attack_steps > 0) << "--attack_steps=" << FLAGS_attack_steps << ": must be above 0";
+  ENFORCE(FLAGS_attack_samples > 0)
+      << "--attack_samples=" << FLAGS_attack_samples << ": must be above 0";
+  const int64_t all = CountImages(param);
+  ENFORCE(FLAGS_images > 0 || all > 0)
+      << "the data layer does not tell how many images it has; give --images";
+  const int64_t images = FLAGS_images > 0 ? FLAGS_images : all;
+  const int64_t seed = FLAGS_seed >= 0 ? FLAGS_seed : 1;
+  if (!radii.empty()) {
+    param.set_force_backward(true);
+    for (int i = param.layer_size() - 1; i >= 0; --i) {  // which has no gradient
+      if (param.layer(i).type() == "Accuracy") param.mutable_layer()->DeleteSubrange(i, 1);
+    }
+  }
+  Evaluation result;
+  for (size_t i = 0; i <= radii.size(); ++i) {
+    // Anew each time, for the same images and noise.
+    Caffe::set_random_seed(static_cast<unsigned int>(seed));
+    metaperturb::NoiseSampler sampler(param);
+    sampler.net().CopyTrainedLayersFrom(FLAGS_weights);
+    if (i == 0) {
+      result = Evaluate(&sampler, FLAGS_samples, images);
+      continue;
+    }
+    metaperturb::PgdOptions options;
+    options.infinity_norm = FLAGS_norm == "inf";
+    options.epsilon = radii[i - 1];
+    options.steps = FLAGS_attack_steps;
+    options.samples = FLAGS_attack_samples;
+    options.seed = static_cast<uint64_t>(seed);
+    metaperturb::PgdAttack attack(param, &sampler);
+    LOG(INFO) << "Attack with radius " << options.epsilon << " of 255";
+    result.attacks.emplace_back(options.epsilon,
+                                Evaluate(&sampler, FLAGS_samples, images, &attack, options).mean);
+  }
+  return result;
 }
 
 }  // namespace
@@ -259,15 +278,9 @@ int RunEvaluate() {
   stated.mutable_state()->set_phase(TEST);
   Net<float>::FilterNet(stated, &param);
   Caffe::set_mode(Caffe::CPU);
-  Caffe::set_random_seed(static_cast<unsigned int>(FLAGS_seed >= 0 ? FLAGS_seed : 1));
   Evaluation evaluation;
   try {
-    Sampler sampler(param);
-    sampler.net().CopyTrainedLayersFrom(FLAGS_weights);
-    const int64_t all = CountImages(param);
-    ENFORCE(FLAGS_images > 0 || all > 0)
-        << "the data layer does not tell how many images it has; give --images";
-    evaluation = Evaluate(&sampler, FLAGS_samples, FLAGS_images > 0 ? FLAGS_images : all);
+    evaluation = EvaluateAll(param);
   } catch (const Error& e) {
     throw Error(FLAGS_model + ": " + e.what());
   }

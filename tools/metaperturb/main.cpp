@@ -29,6 +29,7 @@ constexpr char kUsage[] =
     "  evaluate  accuracy, likelihood and calibration of the mean prediction over noise samples\n"
     "              --model=NET.prototxt --weights=FILE.caffemodel [--samples=100] [--images=N]\n"
     "              [--output=FILE.html] [--json=FILE]\n"
+    "              and under attack: [--epsilon=2,4,8] [--norm=inf|2] [--attack_steps=20]\n"
     "  plot      draws training loss and test accuracy from logs\n"
     "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"
     "  report    makes a page of a meta-training run: curves, phi, where it acts\n"
