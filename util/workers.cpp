@@ -27,7 +27,7 @@ class TeamSize {
 }  // namespace
 
 Workers::Workers(int count, int threads, bool bind)
-    : count_(count), threads_(threads), failures_(count) {
+    : count_(count), threads_(threads), bind_(bind), failures_(count) {
   for (int k = 1; k < count; ++k) others_.emplace_back([this, k] { Loop(k); });
   if (!bind) return;
   Run([](int k) {
@@ -38,6 +38,11 @@ Workers::Workers(int count, int threads, bool bind)
 }
 
 Workers::~Workers() {
+  if (bind_) {
+    const TeamSize size(threads_);
+#pragma omp parallel
+    UnbindThread();
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     work_ = nullptr;

@@ -16,7 +16,7 @@ class Workers {
  public:
   /// `count` workers with `threads` OpenMP threads each; threads = 0 leaves OpenMP's setting. With
   /// `bind`, each worker's team gets CPUs of its own, one per thread, as far as the process has
-  /// enough.
+  /// enough, until this is destroyed.
   Workers(int count, int threads, bool bind);
   ~Workers();
   Workers(const Workers&) = delete;
@@ -31,6 +31,7 @@ class Workers {
   void Loop(int index);
 
   const int count_, threads_;
+  const bool bind_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int)>* work_ = nullptr;  // null tells the workers to end

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <omp.h>
+#include <sched.h>
 
 #include <atomic>
 #include <set>
@@ -9,6 +10,13 @@
 
 namespace caffe {
 namespace {
+
+int CpusOfThisThread() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  sched_getaffinity(0, sizeof cpus, &cpus);
+  return CPU_COUNT(&cpus);
+}
 
 TEST(Workers, EachRunsOnceAtTheSameTimeOnItsOwnThread) {
   Workers workers(3, 1, false);
@@ -26,7 +34,7 @@ TEST(Workers, EachRunsOnceAtTheSameTimeOnItsOwnThread) {
 }
 
 TEST(Workers, TeamsHaveTheirThreadsAndTheCallersSettingStays) {
-  const int before = omp_get_max_threads();
+  const int before = omp_get_max_threads(), all = CpusOfThisThread();
   for (const bool bind : {false, true}) {
     Workers workers(2, 3, bind);
     std::vector<int> sizes(2, 0);
@@ -38,6 +46,11 @@ TEST(Workers, TeamsHaveTheirThreadsAndTheCallersSettingStays) {
     EXPECT_EQ(sizes, (std::vector<int>{3, 3}));
     EXPECT_EQ(omp_get_max_threads(), before);
   }
+  // The caller's threads may run anywhere again.
+  const int cpus = CpusOfThisThread();
+#pragma omp parallel num_threads(3)
+  EXPECT_EQ(CpusOfThisThread(), cpus);
+  EXPECT_EQ(cpus, all);
 }
 
 TEST(Workers, TheFirstExceptionIsThrownOnAndAllFinish) {
