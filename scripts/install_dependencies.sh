@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build libdnnl-dev libopenblas-dev libprotobuf-dev protobuf-compiler
           libgoogle-glog-dev libgflags-dev libboost-dev libopencv-core-dev libopencv-imgproc-dev
-          libopencv-imgcodecs-dev liblmdb-dev zlib1g-dev dataset-fashion-mnist)
+          libopencv-imgcodecs-dev liblmdb-dev zlib1g-dev libarchive-dev libmatio-dev dataset-fashion-mnist)
 [ "${1:-}" = tests ] && packages+=(libgtest-dev libopencv-dnn-dev libopenmpi-dev openmpi-bin)
 [ "${1:-}" = bench ] && packages+=(libbenchmark-dev)
 

@@ -5,6 +5,7 @@
 // it is stored in Caffe's order of the channels, blue first. Records are shuffled; --classes,
 // --per_class and --skip_per_class take a part of them. --resize and --pad change the images' size.
 
+#include "tools/common/cifar_file.hpp"
 #include "tools/common/subset_flags.hpp"
 
 DEFINE_string(input, "", "Files (.bin), separated by commas, plain or gzip");
@@ -13,44 +14,20 @@ DEFINE_string(label, "", "fine or coarse, for CIFAR-100; leave it out for CIFAR-
 
 namespace {
 
-const size_t kPlane = 32 * 32;
-
 void Convert() {
   ENFORCE(!FLAGS_input.empty()) << "--input is not given";
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
   ENFORCE(FLAGS_label.empty() || FLAGS_label == "fine" || FLAGS_label == "coarse")
       << "--label=" << FLAGS_label << ": fine or coarse, for CIFAR-100";
-  const bool hundred = !FLAGS_label.empty();
-  const size_t labels = hundred ? 2 : 1, at = FLAGS_label == "fine" ? 1 : 0;
-  const int classes = !hundred ? 10 : FLAGS_label == "fine" ? 100 : 20;
-  const size_t record = labels + 3 * kPlane;
-  std::string bytes;
-  std::vector<int> label;
+  typedef metaperturb::CifarRecords Records;
+  Records records(FLAGS_label.empty()     ? Records::CIFAR10
+                  : FLAGS_label == "fine" ? Records::CIFAR100_FINE
+                                          : Records::CIFAR100_COARSE);
   std::stringstream files(FLAGS_input);
   for (std::string file; std::getline(files, file, ',');) {
-    const std::string content = metaperturb::ReadMaybeGzip(file);
-    ENFORCE(!content.empty() && content.size() % record == 0)
-        << file << ": is truncated, or no " << (hundred ? "CIFAR-100" : "CIFAR-10")
-        << " file: " << content.size() << " bytes are no multiple of " << record
-        << (hundred ? "" : " (for CIFAR-100 give --label)");
-    for (size_t i = 0; i < content.size(); i += record) {
-      label.push_back(static_cast<uint8_t>(content[i + at]));
-      ENFORCE(label.back() < classes)
-          << file << ": record " << i / record << " has label " << label.back() << " where 0 to "
-          << classes - 1 << " are expected";
-    }
-    bytes += content;
+    records.Add(file, metaperturb::ReadMaybeGzip(file));
   }
-  metaperturb::WriteSubset(FLAGS_output, label, [&](int i) {
-    caffe::Datum datum;
-    datum.set_channels(3);
-    datum.set_height(32);
-    datum.set_width(32);
-    const size_t red = i * record + labels;
-    datum.set_data(bytes.substr(red + 2 * kPlane, kPlane) + bytes.substr(red + kPlane, kPlane) +
-                   bytes.substr(red, kPlane));
-    return datum;
-  });
+  metaperturb::WriteSubset(FLAGS_output, records.labels(), [&](int i) { return records.Image(i); });
 }
 
 }  // namespace

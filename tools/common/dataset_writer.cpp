@@ -3,15 +3,14 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <numeric>
 #include <opencv2/imgproc.hpp>
 
-#include "caffe/util/db.hpp"
 #include "caffe/util/format.hpp"
 #include "caffe/util/rng.hpp"
+#include "tools/common/lmdb_writer.hpp"
 
 namespace metaperturb {
 
@@ -60,34 +59,20 @@ std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
 
 void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
                int log_every, const std::function<std::string(int)>& name) {
-  const int kCommit = 1000;
-  std::filesystem::path target(output);
-  if (!target.has_filename()) target = target.parent_path();  // a slash at its end
-  ENFORCE(!std::filesystem::exists(target)) << output << ": exists already";
-  const std::string temporary = target.string() + ".tmp";
-  std::error_code error;
-  std::filesystem::remove_all(temporary, error);  // of a run that was killed
-  std::unique_ptr<caffe::db::DB> db(caffe::db::GetDB("lmdb"));
-  try {
-    db->Open(temporary, caffe::db::NEW);
-    std::unique_ptr<caffe::db::Transaction> transaction(db->NewTransaction());
-    for (int i = 0; i < count; ++i) {
-      const std::string key = caffe::format_int(i, 8) + (name ? "_" + name(i) : "");
-      transaction->Put(key, record(i).SerializeAsString());
-      if ((i + 1) % kCommit == 0 || i + 1 == count) transaction->Commit();
-      if ((i + 1) % log_every == 0 || i + 1 == count) {
-        LOG(INFO) << output << ": Processed " << i + 1 << " of " << count << " files.";
-      }
+  LmdbWriter writer(output);
+  for (int i = 0; i < count; ++i) {
+    const std::string key = caffe::format_int(i, 8) + (name ? "_" + name(i) : "");
+    writer.Put(key, record(i).SerializeAsString());
+    if ((i + 1) % log_every == 0 || i + 1 == count) {
+      LOG(INFO) << output << ": Processed " << i + 1 << " of " << count << " files.";
     }
-    transaction.reset();
-    db->Close();
-    std::filesystem::rename(temporary, target, error);
-    ENFORCE(!error) << output << ": cannot be written: " << error.message();
-  } catch (...) {
-    db->Close();
-    std::filesystem::remove_all(temporary, error);
-    throw;
   }
+  writer.Finish();
+}
+
+void ResizeTo(int size, const cv::Mat& image, cv::Mat* out) {
+  const bool shrinks = size <= image.rows && size <= image.cols;
+  cv::resize(image, *out, cv::Size(size, size), 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
 }
 
 void Resize(int size, caffe::Datum* datum) {
@@ -97,7 +82,7 @@ void Resize(int size, caffe::Datum* datum) {
   for (int c = 0; c < channels; ++c) {
     const cv::Mat plane(h, w, CV_8UC1, &(*datum->mutable_data())[size_t(c) * h * w]);
     cv::Mat out(size, size, CV_8UC1, &resized[size_t(c) * size * size]);
-    cv::resize(plane, out, out.size());
+    ResizeTo(size, plane, &out);
   }
   datum->set_data(resized);
   datum->set_height(size);
@@ -118,6 +103,26 @@ void Pad(int pad, caffe::Datum* datum) {
   datum->set_data(wide);
   datum->set_height(wide_h);
   datum->set_width(wide_w);
+}
+
+std::string MaybeGunzip(const std::string& name, std::string bytes) {
+  if (bytes.compare(0, 2, "\x1f\x8b") != 0) return bytes;
+  z_stream stream = {};
+  ENFORCE(inflateInit2(&stream, MAX_WBITS + 16) == Z_OK) << name << ": zlib fails";  // 16: gzip
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
+  stream.next_in = reinterpret_cast<Bytef*>(&bytes[0]);
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  std::string unpacked;
+  std::vector<char> buffer(1 << 20);
+  int status;
+  do {
+    stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
+    stream.avail_out = static_cast<uInt>(buffer.size());
+    status = inflate(&stream, Z_NO_FLUSH);
+    ENFORCE(status == Z_OK || status == Z_STREAM_END) << name << ": is truncated or damaged";
+    unpacked.append(buffer.data(), buffer.size() - stream.avail_out);
+  } while (status != Z_STREAM_END);
+  return unpacked;
 }
 
 std::string ReadMaybeGzip(const std::string& file) {

@@ -2,6 +2,7 @@
 #define METAPERTURB_TOOLS_COMMON_DATASET_WRITER_HPP_
 
 #include <functional>
+#include <opencv2/core.hpp>
 #include <string>
 #include <vector>
 
@@ -38,11 +39,18 @@ std::vector<int> ParseClasses(const std::string& text);
 void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
                int log_every = 10000, const std::function<std::string(int)>& name = nullptr);
 
-/// Resizes an image of bytes to size x size (bilinear); 0: leaves it.
+/// Resizes to size x size: by the mean over the pixels that fall into one where it shrinks, else
+/// bilinear.
+void ResizeTo(int size, const cv::Mat& image, cv::Mat* out);
+
+/// The same for an image of bytes; 0: leaves it.
 void Resize(int size, caffe::Datum* datum);
 
 /// Surrounds an image of bytes with `pad` zero pixels on each side.
 void Pad(int pad, caffe::Datum* datum);
+
+/// Bytes, unpacked when they are gzip; an Error with the name when they are truncated or damaged.
+std::string MaybeGunzip(const std::string& name, std::string bytes);
 
 /// A whole file, unpacked when it is gzip; an Error that names it when it is missing or damaged.
 std::string ReadMaybeGzip(const std::string& file);

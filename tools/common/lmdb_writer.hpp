@@ -1,0 +1,35 @@
+#ifndef METAPERTURB_TOOLS_COMMON_LMDB_WRITER_HPP_
+#define METAPERTURB_TOOLS_COMMON_LMDB_WRITER_HPP_
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "caffe/util/db.hpp"
+
+namespace metaperturb {
+
+/// Makes a new LMDB. The records are collected beside it, in OUTPUT.tmp: it is there when Finish
+/// returns, or not at all. An Error where it exists already or the disk is full.
+class LmdbWriter {
+ public:
+  explicit LmdbWriter(const std::string& output);
+  ~LmdbWriter();
+  LmdbWriter(const LmdbWriter&) = delete;
+  LmdbWriter& operator=(const LmdbWriter&) = delete;
+
+  void Put(const std::string& key, const std::string& value);
+  void Finish();
+
+ private:
+  const std::string output_;
+  std::filesystem::path target_;
+  std::string temporary_;
+  std::unique_ptr<caffe::db::DB> db_;
+  std::unique_ptr<caffe::db::Transaction> transaction_;
+  int pending_ = 0;  // records since the last commit
+};
+
+}  // namespace metaperturb
+
+#endif  // METAPERTURB_TOOLS_COMMON_LMDB_WRITER_HPP_

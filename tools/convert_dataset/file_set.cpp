@@ -1,0 +1,177 @@
+#include "tools/convert_dataset/file_set.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "tools/convert_dataset/archive.hpp"
+#include "util/error.hpp"
+
+namespace metaperturb {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const int64_t kKept = 16 << 20;
+
+// What archivers and file managers leave behind.
+bool IsLitter(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  return name.compare(0, 2, "._") == 0 || name == ".DS_Store" || name == "Thumbs.db" ||
+         path.compare(0, 8, "__MACOSX") == 0;
+}
+
+bool DescribesOthers(const std::string& path) {
+  const std::string extension = fs::path(path).extension().string();
+  return extension == ".txt" || extension == ".mat";
+}
+
+std::string ReadFile(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  ENFORCE(stream) << file << ": cannot be opened";
+  std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  ENFORCE(!stream.bad()) << file << ": cannot be read";
+  return bytes;
+}
+
+}  // namespace
+
+FileSet::FileSet(const std::vector<std::string>& sources) : sources_(sources) {
+  for (int i = 0; i < static_cast<int>(sources.size()); ++i) {
+    const std::string& source = sources[i];
+    std::error_code error;
+    ENFORCE(fs::exists(source, error)) << source << ": does not exist";
+    if (fs::is_directory(source)) {
+      AddFolder(i);
+    } else if (IsArchive(source)) {
+      AddArchive(i);
+    } else {
+      Add(fs::path(source).filename().string(), {i, false, ""});
+    }
+  }
+}
+
+void FileSet::Add(const std::string& path, File file) {
+  if (IsLitter(path)) return;
+  const int source = file.source;
+  const auto added = files_.emplace(path, std::move(file));
+  ENFORCE(added.second) << sources_[source] << ": '" << path << "' is also in "
+                        << sources_[added.first->second.source];
+}
+
+void FileSet::AddFolder(int source) {
+  const fs::path root = sources_[source];
+  const auto options = fs::directory_options::follow_directory_symlink;
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(root, options)) {
+      if (entry.is_regular_file()) {
+        Add(entry.path().lexically_relative(root).generic_string(), {source, false, ""});
+      }
+    }
+  } catch (const fs::filesystem_error& e) {
+    THROW_ERROR << e.path1().string() << ": cannot be read: " << e.code().message();
+  }
+}
+
+void FileSet::AddArchive(int source) {
+  ArchiveReader reader(sources_[source]);
+  while (reader.Next()) {
+    File file{source, false, ""};
+    if (DescribesOthers(reader.path()) && reader.size() >= 0 && reader.size() <= kKept) {
+      file.kept = true;
+      file.bytes = reader.Bytes();
+    }
+    Add(reader.path(), std::move(file));
+  }
+}
+
+std::vector<std::string> FileSet::Paths() const {
+  std::vector<std::string> paths;
+  for (const auto& file : files_) paths.push_back(file.first);
+  return paths;
+}
+
+std::string FileSet::Describe() const {
+  std::string text;
+  for (const std::string& source : sources_) text += (text.empty() ? "" : ", ") + source;
+  return text;
+}
+
+std::string FileSet::FindIfAny(const std::string& ending) const {
+  std::string found;
+  const std::string below = "/" + ending;
+  for (const auto& file : files_) {
+    const std::string& path = file.first;
+    if (path != ending && (path.size() < below.size() ||
+                           path.compare(path.size() - below.size(), below.size(), below) != 0)) {
+      continue;
+    }
+    ENFORCE(found.empty()) << Describe() << ": '" << ending << "' is there twice: '" << found
+                           << "' and '" << path << "'";
+    found = path;
+  }
+  return found;
+}
+
+std::string FileSet::Find(const std::string& ending) const {
+  const std::string found = FindIfAny(ending);
+  ENFORCE(!found.empty()) << Describe() << ": there is no file '" << ending << "'";
+  return found;
+}
+
+std::string FileSet::Where(const std::string& path) const {
+  const auto found = files_.find(path);
+  ENFORCE(found != files_.end()) << Describe() << ": there is no file '" << path << "'";
+  const std::string& source = sources_[found->second.source];
+  if (fs::is_directory(source)) return (fs::path(source) / path).string();
+  return IsArchive(source) ? source + ": " + path : source;
+}
+
+std::string FileSet::Read(const std::string& path) const {
+  std::string result;
+  ReadAll({path}, [&](int, std::string bytes) { result = std::move(bytes); });
+  return result;
+}
+
+std::vector<std::string> FileSet::ReadLines(const std::string& path) const {
+  std::stringstream stream(Read(path));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+void FileSet::ReadAll(const std::vector<std::string>& paths,
+                      const std::function<void(int, std::string)>& visit) const {
+  std::map<int, std::map<std::string, int>> archived;  // source -> path -> index
+  for (int i = 0; i < static_cast<int>(paths.size()); ++i) {
+    const std::string where = Where(paths[i]);
+    const File& file = files_.at(paths[i]);
+    if (file.kept) {
+      visit(i, file.bytes);
+    } else if (!fs::is_directory(sources_[file.source]) && IsArchive(sources_[file.source])) {
+      archived[file.source][paths[i]] = i;
+    } else {
+      visit(i, ReadFile(where));
+    }
+  }
+  for (auto& source : archived) {
+    ArchiveReader reader(sources_[source.first]);
+    auto& wanted = source.second;
+    while (!wanted.empty() && reader.Next()) {
+      const auto found = wanted.find(reader.path());
+      if (found == wanted.end()) continue;
+      visit(found->second, reader.Bytes());
+      wanted.erase(found);
+    }
+    ENFORCE(wanted.empty()) << sources_[source.first] << ": '" << wanted.begin()->first
+                            << "' is gone";
+  }
+}
+
+}  // namespace metaperturb
