@@ -230,8 +230,9 @@ TEST_F(Models, MetaNetsShareOnePhi) {
 }
 
 TEST_F(Models, MetaSolverNamesTheNetAndItsTasks) {
-  const MetaSolverParameter param =
-      ReadMetaSolverParameter(METAPERTURB_SOURCE_DIR "/models/resnet20/meta_solver.prototxt");
+  MetaSolverParameter param;  // as it stands there: the list of tasks is not there yet
+  ReadProtoFromTextFileOrDie(METAPERTURB_SOURCE_DIR "/models/resnet20/meta_solver.prototxt",
+                             &param);
   EXPECT_EQ("models/resnet20/meta_train_val.prototxt", param.net());
   EXPECT_EQ(0, param.task_size());
   ASSERT_EQ(1, param.task_list_size());  // where data/README.md tells `metaperturb split` to write
