@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Trains networks on small data sets, plain, with competing regularisers and with MetaPerturb, from raw data to a table.
+
+    bench/evidence.py --run=evidence-run --source cifar10=cifar-10-binary.tar.gz [--source fashion_mnist=FOLDER ...]
+        [--targets=cifar10_50] [--networks=conv4,resnet20] [--methods=plain,dropblock,...] [--seeds=1,2,3]
+        [--steps=10000 --batch=128]      the paper's schedule; fewer is a short schedule, and the table says so
+
+A job is one training: a target, a network, a method and a seed, which chooses the training images, too. What is done
+is kept below --run and not repeated: the same command goes on where it was stopped, more seeds or methods add to the
+table. One row alone: the same command with one target, one network and one method. --table only prints what is there.
+Every method has the same images, steps and optimiser (Adam 1e-3, weight decay 5e-4, x0.3 at 40, 70 and 90 %); its own
+constants are its paper's. Nothing is chosen by the test images. Methods:
+  plain, metaperturb (--phi), metaperturb_authors (--authors_phi),
+  dropblock, information_dropout, cutout, mixup, manifold_mixup, label_smoothing, stochastic_depth,
+  finetune, finetune_l2sp, finetune_metaperturb: from the network trained on --source tiny_imagenet=...
+"""
+import argparse
+import json
+import os
+import queue
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# name: data set for convert_dataset, its name in --source, training images per class, further flags
+TARGETS = {
+    "cifar10_50": ("cifar10", 50, []),
+    "cifar10_500": ("cifar10", 500, []),
+    "fashion_mnist_500": ("fashion_mnist", 500, ["--color"]),
+    "dtd": ("dtd", 0, ["--size=32", "--pad=4"]),
+    "omniglot": ("omniglot", 0, ["--color"]),
+}
+INSERTED = ["dropblock", "information_dropout", "cutout", "mixup", "manifold_mixup", "label_smoothing",
+            "stochastic_depth"]
+METHODS = ["plain", *INSERTED, "metaperturb", "metaperturb_authors", "finetune", "finetune_l2sp",
+           "finetune_metaperturb"]
+ADDITIONS = ("resnet", "wrn", "mobilenet_v2")  # networks with residual branches
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="evidence-run")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--source", action="append", default=[], metavar="DATASET=FILES")
+    parser.add_argument("--targets", default="cifar10_50")
+    parser.add_argument("--networks", default="resnet20")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--samples", type=int, default=100, help="noise samples of a prediction")
+    parser.add_argument("--source_steps", type=int, help="training of the source network; default: as --steps")
+    parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"))
+    parser.add_argument("--authors_phi", help="the phi that the paper's authors published")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time, a CPU each")
+    parser.add_argument("--table", action="store_true", help="print the table of what is there, train nothing")
+    a = parser.parse_args()
+    a.run, a.build = os.path.abspath(a.run), os.path.abspath(a.build)
+    a.sources = dict(s.split("=", 1) for s in a.source)
+    for name, known in (("targets", TARGETS), ("methods", METHODS)):
+        setattr(a, name, getattr(a, name).split(","))
+        for value in getattr(a, name):
+            if value not in known:
+                sys.exit(f"evidence.py: --{name}: '{value}' is not known; known are {', '.join(known)}")
+    a.networks, a.seeds = a.networks.split(","), [int(s) for s in a.seeds.split(",")]
+    a.source_steps = a.source_steps or a.steps
+    return a
+
+
+class Failed(Exception):
+    pass
+
+
+def run(a, command, cpu, log, folder=None):
+    """One program on one CPU; its output is appended to the log."""
+    environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+    allowed = sorted(os.sched_getaffinity(0))
+    with open(log, "a") as output:
+        result = subprocess.run([os.path.join(a.build, "bin", command[0]), *command[1:]], stdout=output,
+                                stderr=subprocess.STDOUT, env=environment, cwd=folder,
+                                preexec_fn=lambda: os.sched_setaffinity(0, {allowed[cpu % len(allowed)]}))
+    if result.returncode:
+        with open(log) as text:
+            lines = text.read().strip().splitlines()
+        errors = [line for line in lines[-20:] if "ERROR" in line] or lines[-1:]
+        raise Failed(f"{log}: {command[0]} failed: {errors[-1] if errors else ''}")
+
+
+def kind_of(dataset, files):
+    """The data set's name, or "folder" where its images come as files in train/CLASS/ and test/CLASS/."""
+    first = files.split(",")[0]
+    if dataset == "tiny_imagenet":
+        return dataset
+    if os.path.isdir(first):
+        return "folder" if os.path.isdir(os.path.join(first, "train")) else dataset
+    listing = subprocess.run(["tar", "tf", first], capture_output=True, text=True).stdout
+    return "folder" if re.search(r"(^|/)train/[^/]+/[^/]+\.(jpe?g|png)$", listing, re.I | re.M) else dataset
+
+
+def convert(a, name, dataset, per_class, flags, seed, cpu=0):
+    """RUN/data/NAME_sSEED/, made once; returns the folder."""
+    if dataset not in a.sources:
+        raise Failed(f"{name} needs --source {dataset}=FILES (data/README.md)")
+    files = ",".join(os.path.abspath(f) for f in a.sources[dataset].split(","))
+    folder = os.path.join(a.run, "data", f"{name}_s{seed}")
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    run(a, ["convert_dataset", f"--dataset={kind_of(dataset, files)}", f"--source={files}", f"--output={folder}",
+            f"--per_class={per_class}", f"--seed={seed}", *flags], cpu, folder + ".log")
+    return folder
+
+
+def count_classes(folder):
+    with open(os.path.join(folder, "labels.txt")) as text:
+        return len(text.read().splitlines())
+
+
+def edit(path, *edits):
+    with open(path) as text:
+        content = text.read()
+    for pattern, replacement in edits:
+        content = re.sub(pattern, replacement, content, flags=re.M)
+    with open(path, "w") as text:
+        text.write(content)
+
+
+def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=None):
+    """Writes the network of a method and trains it; goes on from its last snapshot. Returns net and weights."""
+    log = os.path.join(folder, "train.log")
+    mp = "_mp" if method.endswith(("metaperturb", "metaperturb_authors")) else ""
+    run(a, ["metaperturb", "generate", f"--model={network}", f"--classes={count_classes(data)}",
+            f"--batch={a.batch}", f"--max_iter={steps}", f"--seed={seed}", f"--train_source={data}/train_lmdb",
+            f"--test_source={data}/test_lmdb", *([f"--phi={phi}"] if mp else []), f"--output={folder}"], cpu, log)
+    net = os.path.join(folder, f"train_val{mp}.prototxt")
+    solver = os.path.join(folder, f"solver{mp}.prototxt")
+    if method in INSERTED:
+        plain, net = net, os.path.join(folder, f"{method}.prototxt")
+        run(a, ["metaperturb", "insert", f"--regularizer={method}", f"--model={plain}", f"--output={net}"], cpu, log)
+    edits = [(r"^(test_iter|test_interval|test_initialization|net|snapshot_prefix):.*\n", "")]
+    lines = [f'net: "{net}"', f'snapshot_prefix: "{folder}/net"', f"snapshot: {max(100, steps // 20)}"]
+    if weights:
+        edit(net, (r'^(\s*(?:name|top|bottom): )"fc"', r'\1"fc_target"'))  # the source has other classes
+        lines.append(f'weights: "{weights}"')
+    if method == "finetune_l2sp":
+        lines.append('regularization_type: "L2-SP"')
+    edit(solver, *edits)
+    with open(solver, "a") as text:
+        text.write("\n".join(lines) + "\n")
+    run(a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log)
+    return net, os.path.join(folder, f"net_iter_{steps}.caffemodel")
+
+
+def trained_seconds(folder):
+    """The seconds that the training's iterations took, over all its parts."""
+    with open(os.path.join(folder, "train.log")) as text:
+        return sum(float(s) for s in re.findall(r"Iteration \d+ \([^,]+, ([0-9.e+-]+)s/", text.read()))
+
+
+class Sources:
+    """Networks trained on Tiny-ImageNet, one per network, which the first job that needs it trains."""
+
+    def __init__(self, a):
+        self.a, self.lock, self.weights = a, threading.Lock(), {}
+
+    def get(self, network, cpu):
+        with self.lock:
+            if network not in self.weights:
+                folder = os.path.join(self.a.run, "source", network)
+                os.makedirs(folder, exist_ok=True)
+                data = convert(self.a, "tiny_imagenet", "tiny_imagenet", 0, [], 1, cpu)
+                self.weights[network] = train(self.a, folder, data, network, "plain", 1, self.a.source_steps, cpu)[1]
+            return self.weights[network]
+
+
+def do_job(a, sources, job, cpu):
+    target, network, method, seed = job
+    folder = job_folder(a, job)
+    os.makedirs(folder, exist_ok=True)
+    dataset, per_class, flags = TARGETS[target]
+    data = os.path.join(a.run, "data", f"{target}_s{seed}")
+    weights = sources.get(network, cpu) if method.startswith("finetune") else None
+    phi = a.authors_phi if method == "metaperturb_authors" else a.phi
+    net, trained = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
+    samples = a.samples if "metaperturb" in method else 1
+    run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={samples}",
+            f"--json={folder}/evaluation.json"], cpu, os.path.join(folder, "evaluate.log"))
+    with open(f"{folder}/evaluation.json") as text:
+        evaluation = json.load(text)
+    result = {key: evaluation[key] for key in ("accuracy", "negative_log_likelihood", "expected_calibration_error")}
+    result.update(seconds=trained_seconds(folder), steps=a.steps, batch=a.batch, samples=samples)
+    with open(f"{folder}/result.json.tmp", "w") as text:
+        json.dump(result, text)
+    os.rename(f"{folder}/result.json.tmp", f"{folder}/result.json")
+
+
+def job_folder(a, job):
+    target, network, method, seed = job
+    return os.path.join(a.run, f"{a.steps}x{a.batch}", target, network, method, f"s{seed}")
+
+
+def is_possible(a, job):
+    method, network = job[2], job[1]
+    return not (method == "stochastic_depth" and not network.startswith(ADDITIONS) or
+                method == "metaperturb_authors" and not a.authors_phi or
+                method.startswith("finetune") and "tiny_imagenet" not in a.sources)
+
+
+def work(a, jobs):
+    todo = queue.Queue()
+    waiting = [job for job in jobs if not os.path.exists(os.path.join(job_folder(a, job), "result.json"))]
+    print(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done before", flush=True)
+    for target, seed in sorted({(job[0], job[3]) for job in waiting}):
+        dataset, per_class, flags = TARGETS[target]
+        convert(a, target, dataset, per_class, flags, seed)
+    for job in waiting:
+        todo.put(job)
+    sources, failures, lock = Sources(a), [], threading.Lock()
+    began, done = time.time(), [0]
+
+    def worker(cpu):
+        while True:
+            try:
+                job = todo.get_nowait()
+            except queue.Empty:
+                return
+            start = time.time()
+            try:
+                do_job(a, sources, job, cpu)
+            except Failed as error:
+                failures.append(str(error))
+                print(error, file=sys.stderr, flush=True)
+            with lock:
+                done[0] += 1
+                left = (time.time() - began) / done[0] * (len(waiting) - done[0])
+                print(f"[{done[0]}/{len(waiting)}] {' '.join(str(j) for j in job)}: {time.time() - start:.0f} s, "
+                      f"about {left / 60:.0f} min left", flush=True)
+
+    threads = [threading.Thread(target=worker, args=(cpu,)) for cpu in range(a.jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+def table(a, jobs):
+    """Mean and standard deviation over the seeds, in Markdown."""
+    print(f"{a.steps} steps of {a.batch} images; mean and standard deviation over the seeds\n")
+    print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for key in dict.fromkeys(job[:3] for job in jobs):
+        results = []
+        for seed in a.seeds:
+            path = os.path.join(job_folder(a, (*key, seed)), "result.json")
+            if os.path.exists(path):
+                with open(path) as text:
+                    results.append(json.load(text))
+        if not results:
+            continue
+
+        def cell(name, factor, digits):
+            values = [factor * r[name] for r in results]
+            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            return f"{statistics.mean(values):.{digits}f}{spread}"
+
+        print(f"| {' | '.join(key)} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('negative_log_likelihood', 1, 2)}"
+              f" | {cell('expected_calibration_error', 100, 1)} | {cell('seconds', 1, 0)} |")
+
+
+def main():
+    a = parse_arguments()
+    # Seeds outermost: a run that is stopped has compared all methods on the seeds that it reached.
+    jobs = [(t, n, m, s) for s in a.seeds for t in a.targets for n in a.networks for m in a.methods]
+    jobs = [job for job in jobs if is_possible(a, job)]
+    try:
+        failures = [] if a.table else work(a, jobs)
+    except Failed as error:
+        sys.exit(f"evidence.py: {error}")
+    by_row = sorted(jobs, key=lambda j: (a.targets.index(j[0]), a.networks.index(j[1]), a.methods.index(j[2])))
+    table(a, by_row)
+    if failures:
+        sys.exit(f"evidence.py: {len(failures)} of {len(jobs)} jobs failed")
+
+
+if __name__ == "__main__":
+    main()
