@@ -65,6 +65,27 @@ class MetaPerturbEvaluate : public testing::TempDirTest {
   }
 };
 
+TEST_F(MetaPerturbEvaluate, TellsWhereItPerturbs) {
+  // With phi = 0 the noise is softplus(epsilon) and the scale sigmoid(0).
+  NetParameter weights;
+  ReadProtoFromBinaryFileOrDie(Path("net.caffemodel"), &weights);
+  for (LayerParameter& layer : *weights.mutable_layer()) {
+    if (layer.type() != "MetaPerturb") continue;
+    for (int i = 0; i < 82; ++i) layer.mutable_blobs(0)->set_data(i, 0);
+  }
+  WriteProtoToBinaryFile(weights, Path("zero.caffemodel"));
+  const string command = "evaluate --weights=zero.caffemodel --json=e.json --samples=2 --model=";
+  ASSERT_EQ(Run("metaperturb", command + "mean.prototxt"), 0) << output_;
+  EXPECT_NEAR(Value("noise_mean"), std::log(2), 1e-6);
+  EXPECT_NEAR(Value("noise_deviation"), 0, 1e-3);
+  EXPECT_NEAR(Value("scale_mean"), 0.5, 1e-6);
+  EXPECT_NE(output_.find("perturbation in mp  noise 0.6931"), string::npos) << output_;
+  ASSERT_EQ(Run("metaperturb", command + "net.prototxt"), 0) << output_;
+  EXPECT_NEAR(Value("noise_mean"), 0.806, 0.05);  // E softplus(N(0, 1))
+  EXPECT_NEAR(Value("noise_deviation"), 0.55, 0.1);
+  EXPECT_NEAR(Value("scale_mean"), 0.5, 1e-6);
+}
+
 TEST_F(MetaPerturbEvaluate, WithoutNoiseItIsTheNetsOwnPrediction) {
   // Every image once, though the last batch begins anew.
   NetParameter param;

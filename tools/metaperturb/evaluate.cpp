@@ -14,6 +14,7 @@
 #include "caffe/util/upgrade_proto.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/noise_sampler.hpp"
+#include "tools/metaperturb/perturbation_scores.hpp"
 #include "tools/metaperturb/pgd_attack.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
 #include "util/error.hpp"
@@ -61,6 +62,7 @@ struct Evaluation {
   PredictionScores mean;                                // of the mean softmax
   vector<PredictionScores> samples;                     // of each sample alone
   vector<std::pair<double, PredictionScores>> attacks;  // radius, and mean under the attack
+  metaperturb::PerturbationScores perturbation;
 };
 
 // With `attack`, of the images that it makes.
@@ -76,6 +78,7 @@ Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t ima
     const vector<int> labels = sampler->NextBatch();
     if (attack) attack->Run(options, batch);
     sampler->Sample(samples, &probabilities);
+    result.perturbation.Add(sampler->net());
     const int classes = sampler->classes();
     vector<double> mean(classes);
     // Behind the last image, a data layer begins anew.
@@ -124,6 +127,16 @@ string Json(const Evaluation& evaluation) {
          << ", \"accuracy\": " << bin.accuracy << "}";
     comma = ", ";
   }
+  json << "], \"metaperturb\": [";
+  comma = "";
+  for (const auto& layer : evaluation.perturbation.layers()) {
+    json << comma << "{\"layer\": " << std::quoted(layer.name)
+         << ", \"noise_mean\": " << layer.noise_mean
+         << ", \"noise_deviation\": " << layer.noise_deviation
+         << ", \"scale_mean\": " << layer.scale_mean
+         << ", \"scale_deviation\": " << layer.scale_deviation << "}";
+    comma = ", ";
+  }
   json << "]";
   if (!evaluation.attacks.empty()) {
     json << ", \"norm\": \"" << FLAGS_norm << "\", \"attack_steps\": " << FLAGS_attack_steps
@@ -158,6 +171,14 @@ string Table(const Evaluation& evaluation) {
     table << "accuracy under attack       " << attack.second.accuracy() << " +- "
           << attack.second.accuracy_error() << " (norm " << FLAGS_norm << ", epsilon "
           << std::defaultfloat << attack.first << std::fixed << " of 255)\n";
+  }
+  const auto layers = evaluation.perturbation.layers();
+  size_t width = 0;
+  for (const auto& layer : layers) width = std::max(width, layer.name.size());
+  for (const auto& layer : layers) {
+    table << "perturbation in " << std::left << std::setw(static_cast<int>(width)) << layer.name
+          << std::right << "  noise " << layer.noise_mean << " +- " << layer.noise_deviation
+          << ", scale " << layer.scale_mean << " +- " << layer.scale_deviation << "\n";
   }
   return table.str();
 }

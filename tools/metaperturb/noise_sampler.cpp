@@ -27,9 +27,12 @@ NoiseSampler::NoiseSampler(const caffe::NetParameter& param) : net_(param) {
   ENFORCE(labels_) << "no data layer at the beginning has labels as its second top in phase TEST";
   for (int i = layers - 1; i >= 0 && !scores_; --i) {
     const string type = net_.layers()[i]->type();
-    if (type == "SoftmaxWithLoss" || type == "Softmax") scores_ = net_.bottom_vecs()[i][0];
+    if (type == "SoftmaxWithLoss" || type == "SoftTargetLoss" || type == "Softmax") {
+      scores_ = net_.bottom_vecs()[i][0];
+    }
   }
-  ENFORCE(scores_) << "the net has no Softmax or SoftmaxWithLoss layer in phase TEST";
+  ENFORCE(scores_)
+      << "the net has no Softmax, SoftmaxWithLoss or SoftTargetLoss layer in phase TEST";
 }
 
 vector<int> NoiseSampler::NextBatch() {

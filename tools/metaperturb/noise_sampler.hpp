@@ -11,8 +11,8 @@ namespace metaperturb {
 
 /// A network in TEST whose layers behind the data run again and again on one batch, each time with
 /// new noise. `param` is the net filtered for TEST; its data layers come first, one with labels as
-/// its second top, and it has a Softmax or SoftmaxWithLoss layer, of which the last has the scores.
-/// Errors say what is missing.
+/// its second top, and it has a Softmax, SoftmaxWithLoss or SoftTargetLoss layer, of which the last
+/// has the scores. Errors say what is missing.
 class NoiseSampler {
  public:
   explicit NoiseSampler(const caffe::NetParameter& param);
