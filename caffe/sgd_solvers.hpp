@@ -10,15 +10,20 @@ namespace caffe {
 
 /// Stochastic gradient descent with momentum, and the frame of the other solvers. Of the gradient g
 /// that iter_size batches added up, an update makes, parameter by parameter,
-///   clipping        g *= c / |g|                  c = clip_gradients >= 0, |g| over all
-///   parameters, > c normalisation   g /= iter_size regularisation  g += d w  (L2)  or  d sign(w)
-///   (L1)      d = weight_decay * decay_mult the step        h = momentum h + r g;  w -= h r =
-///   learning rate * lr_mult
+///  - clipping: g *= c / |g|, |g| over all parameters, where it is above c = clip_gradients >= 0
+///  - normalisation: g /= iter_size
+///  - regularisation, d = weight_decay * decay_mult: L2: g += d w; L1: g += d sign(w); L2-SP:
+///    g += l2_sp_decay * decay_mult (w - w0) for the parameters of layers that the files of
+///    `weights` hold, w0 being their values there, and as L2 for the others
+///  - the step: h = momentum h + r g; w -= h; r = learning rate * lr_mult
 /// in this order. A parameter with lr_mult 0 is left alone. The learning rate at iteration i, with
 /// gamma, power and stepsize from SolverParameter, is base_lr times
 ///   fixed 1;  step gamma^floor(i / stepsize);  exp gamma^i;  inv (1 + gamma i)^-power;
 ///   multistep gamma^(number of stepvalues <= i);  poly (1 - i / max_iter)^power;
 ///   sigmoid 1 / (1 + exp(-gamma (i - stepsize))).
+/// L2-SP is that of Li, Grandvalet, Davoine, "Explicit inductive bias for transfer learning with
+/// convolutional networks" (ICML 2018, equation 2), with alpha = l2_sp_decay = 0.1 and beta =
+/// weight_decay. Without `weights` it is an Error; a resumed run needs them, too.
 template <typename Dtype>
 class SGDSolver : public Solver<Dtype> {
  public:
@@ -36,6 +41,8 @@ class SGDSolver : public Solver<Dtype> {
   void PreSolve();
   /// Appends one zero history blob per learnable parameter.
   void AddHistory();
+  /// Keeps the present values of the parameters that the files of `weights` hold: L2-SP's w0.
+  void KeepStartingPoint();
   virtual void Normalize(int param_id);
   virtual void Regularize(int param_id);
   /// Turns the gradient in the parameter's diff into the amount to subtract from it.
@@ -49,6 +56,8 @@ class SGDSolver : public Solver<Dtype> {
 
   /// update_ and temp_ are for subclasses; they are not part of snapshots.
   vector<shared_ptr<Blob<Dtype>>> history_, update_, temp_;
+  /// L2-SP's w0, per learnable parameter; null for those that did not begin with stored weights.
+  vector<shared_ptr<Blob<Dtype>>> start_;
 
   DISABLE_COPY_AND_ASSIGN(SGDSolver);
 };

@@ -60,18 +60,11 @@ string SourceOfLoss(const Net<Dtype>& net) {
   return "the sum of the losses";
 }
 
-// `weights`: files, each entry one or several separated by commas.
 template <typename Dtype>
 void LoadWeights(const SolverParameter& param, Net<Dtype>* net) {
-  for (const string& list : param.weights()) {
-    std::istringstream files(list);
-    string file;
-    while (std::getline(files >> std::ws, file, ',')) {
-      file.erase(file.find_last_not_of(" \t") + 1);
-      if (file.empty()) continue;
-      LOG(INFO) << "Finetuning from " << file;
-      net->CopyTrainedLayersFrom(file);
-    }
+  for (const string& file : WeightFiles(param)) {
+    LOG(INFO) << "Finetuning from " << file;
+    net->CopyTrainedLayersFrom(file);
   }
 }
 
@@ -100,6 +93,19 @@ void LogOutputs(const Net<Dtype>& net, const char* phase, const vector<double>& 
 }
 
 }  // namespace
+
+vector<string> WeightFiles(const SolverParameter& param) {
+  vector<string> all;
+  for (const string& list : param.weights()) {
+    std::istringstream files(list);
+    string file;
+    while (std::getline(files >> std::ws, file, ',')) {
+      file.erase(file.find_last_not_of(" \t") + 1);
+      if (!file.empty()) all.push_back(file);
+    }
+  }
+  return all;
+}
 
 template <typename Dtype>
 Solver<Dtype>::Solver(const SolverParameter& param) {

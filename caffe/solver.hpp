@@ -123,6 +123,9 @@ class Solver {
   DISABLE_COPY_AND_ASSIGN(Solver);
 };
 
+/// The files in `weights`, whose entries may each be several, separated by commas.
+vector<string> WeightFiles(const SolverParameter& param);
+
 /// Gives `param` the seed of the run that wrote a .solverstate, unless it sets random_seed itself:
 /// to be called before the solver is made, whose layers take their seed when they are created.
 void AdoptSnapshotSeed(const string& state_file, SolverParameter* param);

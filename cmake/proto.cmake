@@ -1,7 +1,7 @@
 # proto/*.proto -> caffe/proto/*.pb.{h,cc}: the include path that Caffe's users know.
 set(proto_root ${PROJECT_BINARY_DIR}/generated)
 set(proto_sources)
-foreach(name caffe metaperturb meta_solver)
+foreach(name caffe metaperturb regularizers meta_solver)
   set(copy ${proto_root}/caffe/proto/${name}.proto)
   configure_file(proto/${name}.proto ${copy} COPYONLY)
   list(APPEND proto_files ${copy})

@@ -25,6 +25,15 @@ inline bool CanStay(const caffe::ChannelBlocks& layout, const void* plain) {
   return layout.block == 1 || (layout.IsPlain() && reinterpret_cast<uintptr_t>(plain) % 64 == 0);
 }
 
+template <typename Dtype>
+int DataBlock(const caffe::Blob<Dtype>&) {
+  return 1;
+}
+template <typename Dtype>
+int DiffBlock(const caffe::Blob<Dtype>&) {
+  return 1;
+}
+
 /// The host's blobs are plain; float is copied into channel blocks, double stays plain.
 template <typename Dtype>
 class BlockedInput {
@@ -38,6 +47,7 @@ class BlockedInput {
 
  private:
   const Dtype* Copy(const caffe::Blob<Dtype>& blob, const Dtype* plain, int block) {
+    if (block == 1) return plain;
     if constexpr (std::is_same<Dtype, float>::value) {
       const caffe::ChannelBlocks layout = {block, blob.shape(0), blob.shape(1), blob.count(2)};
       if (CanStay(layout, plain)) return plain;
@@ -68,8 +78,10 @@ class BlockedOutput {
 
  private:
   Dtype* Memory(const caffe::Blob<Dtype>& blob, Dtype* plain, int block) {
-    layout_ = {block, blob.shape(0), blob.shape(1), blob.count(2)};
+    layout_ = caffe::ChannelBlocks();
     plain_ = plain;
+    if (block == 1) return plain;
+    layout_ = {block, blob.shape(0), blob.shape(1), blob.count(2)};
     if (CanStay(layout_, plain)) return plain;
     copy_.resize(layout_.count());
     return copy_.data();

@@ -13,6 +13,15 @@
 namespace metaperturb {
 
 template <typename Dtype>
+int DataBlock(const caffe::Blob<Dtype>& blob) {
+  return blob.data_block();
+}
+template <typename Dtype>
+int DiffBlock(const caffe::Blob<Dtype>& blob) {
+  return blob.diff_block();
+}
+
+template <typename Dtype>
 class BlockedInput {
  public:
   const Dtype* Data(const caffe::Blob<Dtype>& blob, int block) { return blob.cpu_data(block); }

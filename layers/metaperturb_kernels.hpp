@@ -58,7 +58,7 @@ struct Kernels {
   void (*backward_scale)(const ImageShape& shape, const float* phi, const float* x,
                          const void* kappa_signs, const float* df, float* dx, float* dphi,
                          float* scratch);
-  /// The noise itself, every pixel of one group's channels, for tests.
+  /// The noise itself, every pixel of one group's channels.
   void (*sample)(const NoiseSource& noise, const ImageShape& shape, int group, float* epsilon);
 };
 

@@ -19,8 +19,10 @@ DEFINE_string(snapshot, "",
               "snapshot_prefix that is "
               "whole");
 DEFINE_int32(snapshot_keep, 0, "snapshots that 'train' keeps, the newest; 0: all");
-DEFINE_string(weights, "",
-              "weights (.caffemodel) to start from, separated by commas; not with --snapshot=FILE");
+DEFINE_string(
+    weights, "",
+    "weights (.caffemodel) to start from, separated by commas; with --snapshot=FILE only for "
+    "regularization_type L2-SP");
 DEFINE_int32(iterations, 50, "number of batches for 'test' and 'time'");
 DEFINE_string(sigint_effect, "stop", "what 'train' does on SIGINT: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "what 'train' does on SIGHUP: stop, snapshot or none");
@@ -69,10 +71,12 @@ SolverAction::Enum ActionOf(const char* flag, const string& value) {
 
 void Train() {
   RequireFlag("solver");
-  ENFORCE(FLAGS_snapshot.empty() || FLAGS_snapshot == "latest" || FLAGS_weights.empty())
-      << "--snapshot and --weights cannot both be given";
   SolverParameter param;
   ReadSolverParamsFromTextFileOrDie(FLAGS_solver, &param);
+  // It pulls a resumed run, too, towards the weights that the training began with.
+  const bool l2_sp = param.regularization_type() == "L2-SP";
+  ENFORCE(l2_sp || FLAGS_snapshot.empty() || FLAGS_snapshot == "latest" || FLAGS_weights.empty())
+      << "--snapshot and --weights cannot both be given";
   NetState* state = param.mutable_train_state();
   if (!gflags::GetCommandLineFlagInfoOrDie("level").is_default) state->set_level(FLAGS_level);
   for (const string& stage : SplitAtCommas(FLAGS_stage)) state->add_stage(stage);
@@ -89,9 +93,9 @@ void Train() {
     snapshot = NewestGoodSnapshot(param.snapshot_prefix(), ".solverstate",
                                   [](const string& file) { CheckSnapshot(file); });
   }
-  if (!snapshot.empty()) {
+  if (!snapshot.empty()) AdoptSnapshotSeed(snapshot, &param);
+  if (!snapshot.empty() && !l2_sp) {
     param.clear_weights();
-    AdoptSnapshotSeed(snapshot, &param);
   } else if (!FLAGS_weights.empty()) {
     param.clear_weights();
     param.add_weights(FLAGS_weights);

@@ -1,6 +1,7 @@
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solvers/for_each_element.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
 #include "util/nearest_name.hpp"
 
 namespace caffe {
@@ -9,7 +10,8 @@ template <typename Dtype>
 void SGDSolver<Dtype>::PreSolve() {
   const SolverParameter& param = this->param_;
   const string& type = param.regularization_type();
-  ENFORCE(type == "L2" || type == "L1") << "unknown regularization_type '" << type << "'; L2 or L1";
+  ENFORCE(type == "L2" || type == "L1" || type == "L2-SP")
+      << "unknown regularization_type '" << type << "'; L2, L1 or L2-SP";
   if (!param.has_base_lr()) LOG(WARNING) << "base_lr is not set: the learning rate is 0";
   // Finds a policy that is unknown, or lacks a parameter, before training.
   if (param.has_lr_policy()) GetLearningRate();
@@ -21,12 +23,44 @@ void SGDSolver<Dtype>::PreSolve() {
     update_.emplace_back(new Blob<Dtype>(blob->shape()));
     temp_.emplace_back(new Blob<Dtype>(blob->shape()));
   }
+  if (type == "L2-SP") KeepStartingPoint();
 }
 
 template <typename Dtype>
 void SGDSolver<Dtype>::AddHistory() {
   for (const Blob<Dtype>* blob : this->net_->learnable_params()) {
     history_.emplace_back(new Blob<Dtype>(blob->shape()));
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::KeepStartingPoint() {
+  const vector<string> files = WeightFiles(this->param_);
+  ENFORCE(!files.empty())
+      << "regularization_type 'L2-SP' needs the weights that the training began "
+         "with: `weights` in the solver, or --weights; a resumed run does, too";
+  ENFORCE(this->param_.l2_sp_decay() >= 0) << "l2_sp_decay is " << this->param_.l2_sp_decay();
+  set<string> stored;
+  for (const string& file : files) {
+    NetParameter net;
+    ReadNetParamsFromBinaryFileOrDie(file, &net);
+    for (const LayerParameter& layer : net.layer()) {
+      if (layer.blobs_size() > 0) stored.insert(layer.name());
+    }
+  }
+  const auto& params = this->net_->learnable_params();
+  map<const SyncedMemory*, size_t> index;  // that of a shared parameter is found by its memory
+  for (size_t i = 0; i < params.size(); ++i) index[params[i]->data().get()] = i;
+  start_.assign(params.size(), nullptr);
+  for (size_t i = 0; i < this->net_->layers().size(); ++i) {
+    if (!stored.count(this->net_->layer_names()[i])) continue;
+    for (const auto& blob : this->net_->layers()[i]->blobs()) {
+      const auto found = index.find(blob->data().get());
+      if (found == index.end()) continue;
+      auto& start = start_[found->second];
+      start.reset(new Blob<Dtype>());
+      start->CopyFrom(*blob, false, true);
+    }
   }
 }
 
@@ -112,13 +146,17 @@ void SGDSolver<Dtype>::Normalize(int param_id) {
 
 template <typename Dtype>
 void SGDSolver<Dtype>::Regularize(int param_id) {
-  const Dtype weight_decay = this->param_.weight_decay();
+  const Blob<Dtype>* start = start_.empty() ? nullptr : start_[param_id].get();
+  const Dtype weight_decay = start ? this->param_.l2_sp_decay() : this->param_.weight_decay();
   const Dtype decay = weight_decay * this->net_->params_weight_decay()[param_id];
   if (decay == 0) return;
   Blob<Dtype>* param = this->net_->learnable_params()[param_id];
   const Dtype* w = param->cpu_data();
   Dtype* g = param->mutable_cpu_diff();
-  if (this->param_.regularization_type() == "L1") {
+  if (start) {
+    const Dtype* w0 = start->cpu_data();
+    ForEachElement(param->count(), [=](int i) { g[i] += decay * (w[i] - w0[i]); });
+  } else if (this->param_.regularization_type() == "L1") {
     ForEachElement(param->count(),
                    [=](int i) { g[i] += decay * static_cast<Dtype>((w[i] > 0) - (w[i] < 0)); });
   } else {

@@ -7,6 +7,7 @@
 
 #include "caffe/common.hpp"
 #include "util/philox.hpp"
+#include "util/random_variates.hpp"
 
 namespace caffe {
 
@@ -15,17 +16,6 @@ typedef PhiloxEngine rng_t;
 /// The calling thread's stream.
 inline rng_t* caffe_rng() {
   return static_cast<rng_t*>(Caffe::rng_stream().generator());
-}
-
-/// Uniform integer in [0, n), without bias (n > 0).
-template <class Generator>
-uint32_t UniformBelow(uint32_t n, Generator* gen) {
-  const uint32_t limit = 0xFFFFFFFFu - (0xFFFFFFFFu % n + 1) % n;
-  uint32_t r;
-  do {
-    r = (*gen)();
-  } while (r > limit);
-  return r % n;
 }
 
 /// Random permutation of [begin, end), Fisher-Yates; the same on every platform.

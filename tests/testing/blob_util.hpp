@@ -73,18 +73,22 @@ std::string ErrorOf(const Work& work) {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;                               \
   } while (false)
 
-/// Prototxt as this host reads it: one without metaperturb_param gets python_param.param_str.
+/// Prototxt as this host reads it: parameters that its LayerParameter has no field for go into
+/// python_param.param_str.
 inline std::string ForHost(std::string text) {
-#ifndef METAPERTURB_HAS_FIELD
-  const std::string field = "metaperturb_param {";
-  for (size_t begin; (begin = text.find(field)) != std::string::npos;) {
-    const size_t end = text.find('}', begin);
-    std::string inside = text.substr(begin + field.size(), end - begin - field.size());
-    std::replace(inside.begin(), inside.end(), '\n', ' ');
-    std::replace(inside.begin(), inside.end(), '"', '\'');
-    text.replace(begin, end - begin, "python_param { param_str: \"" + inside + "\" ");
+  for (const char* name :
+       {"metaperturb_param", "dropblock_param", "information_dropout_param", "mixup_plan_param",
+        "mixup_param", "soft_target_loss_param", "cutout_param", "stochastic_depth_param"}) {
+    if (LayerParameter::descriptor()->FindFieldByName(name)) continue;
+    const std::string field = std::string(name) + " {";
+    for (size_t begin; (begin = text.find(field)) != std::string::npos;) {
+      const size_t end = text.find('}', begin);
+      std::string inside = text.substr(begin + field.size(), end - begin - field.size());
+      std::replace(inside.begin(), inside.end(), '\n', ' ');
+      std::replace(inside.begin(), inside.end(), '"', '\'');
+      text.replace(begin, end - begin, "python_param { param_str: \"" + inside + "\" ");
+    }
   }
-#endif
   return text;
 }
 

@@ -118,6 +118,26 @@ TEST_F(CaffeTool, ResumedRunIsTheSame) {
   EXPECT_TRUE(state == Read("solver_iter_4.solverstate"));
 }
 
+TEST_F(CaffeTool, StartingWeightsPullAResumedRunToo) {
+  ASSERT_EQ(Run("train --solver=solver.prototxt"), 0) << output_;
+  fs::rename(directory_ + "/solver_iter_4.caffemodel", directory_ + "/start.caffemodel");
+  Write("solver.prototxt", string(kSolver) +
+                               "max_iter: 4 snapshot: 2 regularization_type: 'L2-SP' "
+                               "l2_sp_decay: 0.5");
+  ExpectError("train --solver=solver.prototxt", {"'L2-SP' needs the weights"});
+  ASSERT_EQ(Run("train --solver=solver.prototxt --weights=start.caffemodel"), 0) << output_;
+  const string weights = Read("solver_iter_4.caffemodel");
+  const string resume = "train --solver=solver.prototxt --snapshot=solver_iter_2.solverstate";
+  ExpectError(resume, {"'L2-SP' needs the weights"});
+  ExpectError(resume + " --weights=no.caffemodel", {"no.caffemodel"});
+  fs::remove(directory_ + "/solver_iter_4.caffemodel");
+  ASSERT_EQ(Run(resume + " --weights=start.caffemodel"), 0) << output_;
+  EXPECT_TRUE(weights == Read("solver_iter_4.caffemodel"));
+  // The pull matters: without it the weights are others.
+  ASSERT_EQ(Run("train --solver=solver.prototxt --weights=solver_iter_2.caffemodel"), 0);
+  EXPECT_FALSE(weights == Read("solver_iter_4.caffemodel"));
+}
+
 TEST_F(CaffeTool, Arguments) {
   ExpectError("trian", {"unknown command 'trian' (did you mean 'train'?)"});
   ExpectError("train --solvr=x", {"unknown command line flag 'solvr'"});

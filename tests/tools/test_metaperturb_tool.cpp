@@ -66,6 +66,37 @@ TEST_F(MetaPerturbTool, InsertsIntoAFile) {
   ExpectError("insert --output=b.prototxt", "--model is not given");
 }
 
+TEST_F(MetaPerturbTool, InsertsRegularizers) {
+  const string model = " --model=" METAPERTURB_SOURCE_DIR "/models/resnet20/train_val.prototxt";
+  const string insert = "insert" + model + " --output=out.prototxt --regularizer=";
+  const auto layer_of = [this](const string& type) {
+    NetParameter net;
+    ReadNetParamsFromTextFileOrDie(Path("out.prototxt"), &net);
+    for (const LayerParameter& layer : net.layer()) {
+      if (layer.type() == type) return layer;
+    }
+    return LayerParameter();
+  };
+  ASSERT_EQ(0, Run(insert + "dropblock --drop_prob=0.25 --block_size=5 --anneal_iter=40"));
+  EXPECT_EQ("out.prototxt: dropblock in 9 places\n", output_);
+  EXPECT_EQ("drop_prob: 0.25 block_size: 5 anneal_iter: 40",
+            layer_of("DropBlock").dropblock_param().ShortDebugString());
+  ASSERT_EQ(0, Run(insert + "information_dropout --max_alpha=0.5 --kl_weight=0.25"));
+  EXPECT_EQ(0.5f, layer_of("InformationDropout").information_dropout_param().max_alpha());
+  EXPECT_EQ(0.25f, layer_of("InformationDropout").loss_weight(1));
+  ASSERT_EQ(0, Run(insert + "manifold_mixup --positions=5 --mixup_alpha=0.5"));
+  EXPECT_EQ("alpha: 0.5 positions: 5", layer_of("MixupPlan").mixup_plan_param().ShortDebugString());
+  ASSERT_EQ(0, Run(insert + "label_smoothing --label_smoothing=0.25"));
+  EXPECT_EQ(0.25f, layer_of("SoftTargetLoss").soft_target_loss_param().label_smoothing());
+  ASSERT_EQ(0, Run(insert + "cutout --cutout_length=8 --host=caffe"));
+  EXPECT_EQ("length: 8", layer_of("Cutout").python_param().param_str());
+  ASSERT_EQ(0, Run(insert + "stochastic_depth --survival_prob=0.1"));
+  EXPECT_FLOAT_EQ(0.9f, layer_of("StochasticDepth").stochastic_depth_param().survival_prob());
+  ExpectError(insert + "dropblok", "--regularizer=dropblok (did you mean 'dropblock'?)");
+  ExpectError(insert + "mixup --phi=a", "--phi is for --regularizer=metaperturb");
+  ExpectError(insert + "cutout --cutout_length=-3", "--cutout_length=-3: must be positive");
+}
+
 TEST_F(MetaPerturbTool, GenerateRefusesMistakes) {
   ExpectError("generate --model=resnet21 --output=x", "unknown model 'resnet21'");
   ExpectError("generate --model=vgg9 --output=x --batch=0", "--batch=0: must be positive");

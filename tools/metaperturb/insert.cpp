@@ -1,11 +1,17 @@
-// metaperturb insert: puts MetaPerturb layers into a user's network.
+// metaperturb insert: puts MetaPerturb layers, or a regulariser that they are compared with, into a
+// user's network.
+
+#include <algorithm>
+#include <boost/algorithm/string/join.hpp>
 
 #include "caffe/common.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "layers/insert_metaperturb.hpp"
+#include "layers/insert_regularizer.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "util/error.hpp"
+#include "util/nearest_name.hpp"
 
 DEFINE_string(model, "",
               "insert: the network, a prototxt; generate: resnet20, ... (models/README.md)");
@@ -17,7 +23,23 @@ DEFINE_string(
     host, metaperturb::kHasField ? "metaperturb" : "caffe",
     "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "
     "knows no such field (python_param.param_str)");
-DEFINE_int32(anneal_iter, 0, "Passes over which the perturbation rises to its full strength");
+DEFINE_int32(anneal_iter, 0,
+             "Passes over which the perturbation, or dropblock, rises to its full strength");
+DEFINE_string(regularizer, "metaperturb",
+              "insert: metaperturb, cutout, dropblock, information_dropout, label_smoothing, "
+              "manifold_mixup, mixup or stochastic_depth");
+DEFINE_double(drop_prob, 0.1, "dropblock: share of the activations that are dropped");
+DEFINE_int32(block_size, 7, "dropblock: side of the dropped squares");
+DEFINE_double(max_alpha, 0.7, "information_dropout: bound of the noise");
+DEFINE_double(kl_weight, 3.0 / 50000,
+              "information_dropout: loss_weight of the divergence, beta over the training images");
+DEFINE_double(mixup_alpha, 0,
+              "mixup, manifold_mixup: lambda ~ Beta(alpha, alpha); 0: 1 for mixup, 2 for "
+              "manifold_mixup");
+DEFINE_int32(positions, 3, "manifold_mixup: places to mix at, the input among them");
+DEFINE_double(label_smoothing, 0.1, "label_smoothing: share of the uniform distribution");
+DEFINE_int32(cutout_length, 16, "cutout: side of the square in pixels");
+DEFINE_double(survival_prob, 0.5, "stochastic_depth: that of the last block");
 
 metaperturb::InsertOptions InsertOptionsFromFlags() {
   metaperturb::InsertOptions options;
@@ -34,18 +56,74 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
   return options;
 }
 
+namespace {
+
+metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
+  const std::vector<std::string> names = metaperturb::RegularizerNames();
+  ENFORCE(std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
+      << "--regularizer=" << FLAGS_regularizer << caffe::DidYouMean(FLAGS_regularizer, names)
+      << ": metaperturb, " << boost::algorithm::join(names, ", ");
+  for (const char* flag : {"phi", "shared", "spatial_norm_factor"}) {
+    ENFORCE(gflags::GetCommandLineFlagInfoOrDie(flag).is_default)
+        << "--" << flag << " is for --regularizer=metaperturb";
+  }
+  const auto limit = [](const char* flag, double value, bool good, const char* rule) {
+    ENFORCE(good) << "--" << flag << "=" << value << ": must " << rule;
+  };
+  limit("drop_prob", FLAGS_drop_prob, FLAGS_drop_prob >= 0 && FLAGS_drop_prob < 1, "lie in [0, 1)");
+  limit("block_size", FLAGS_block_size, FLAGS_block_size > 0, "be positive");
+  limit("max_alpha", FLAGS_max_alpha, FLAGS_max_alpha > 0, "be positive");
+  limit("kl_weight", FLAGS_kl_weight, FLAGS_kl_weight >= 0, "not be negative");
+  limit("mixup_alpha", FLAGS_mixup_alpha, FLAGS_mixup_alpha >= 0, "not be negative");
+  limit("positions", FLAGS_positions, FLAGS_positions > 1, "be above 1");
+  limit("label_smoothing", FLAGS_label_smoothing,
+        FLAGS_label_smoothing > 0 && FLAGS_label_smoothing <= 1, "lie in (0, 1]");
+  limit("cutout_length", FLAGS_cutout_length, FLAGS_cutout_length > 0, "be positive");
+  limit("survival_prob", FLAGS_survival_prob, FLAGS_survival_prob > 0 && FLAGS_survival_prob <= 1,
+        "lie in (0, 1]");
+  metaperturb::RegularizerOptions options;
+  options.type = FLAGS_regularizer;
+  options.as_param_str = InsertOptionsFromFlags().as_param_str;
+  options.dropblock.set_drop_prob(static_cast<float>(FLAGS_drop_prob));
+  options.dropblock.set_block_size(static_cast<uint32_t>(FLAGS_block_size));
+  if (FLAGS_anneal_iter > 0) {
+    options.dropblock.set_anneal_iter(static_cast<uint32_t>(FLAGS_anneal_iter));
+  }
+  options.information_dropout.set_max_alpha(static_cast<float>(FLAGS_max_alpha));
+  options.kl_weight = FLAGS_kl_weight;
+  options.mixup_alpha = FLAGS_mixup_alpha;
+  options.positions = FLAGS_positions;
+  options.label_smoothing = FLAGS_label_smoothing;
+  options.cutout.set_length(static_cast<uint32_t>(FLAGS_cutout_length));
+  options.survival_prob = FLAGS_survival_prob;
+  return options;
+}
+
+// What was inserted, for the user.
+std::string Insert(const caffe::NetParameter& net, caffe::NetParameter* out) {
+  if (FLAGS_regularizer == "metaperturb") {
+    const int count = metaperturb::InsertMetaPerturb(net, InsertOptionsFromFlags(), out);
+    return std::to_string(count) + " MetaPerturb layers inserted";
+  }
+  const metaperturb::RegularizerOptions options = RegularizerOptionsFromFlags();
+  const int count = metaperturb::InsertRegularizer(net, options, out);
+  return options.type + " in " + std::to_string(count) + (count == 1 ? " place" : " places");
+}
+
+}  // namespace
+
 int RunInsert() {
   ENFORCE(!FLAGS_model.empty()) << "--model is not given";
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
   caffe::NetParameter net, out;
   caffe::ReadNetParamsFromTextFileOrDie(FLAGS_model, &net);
-  int count = 0;
+  std::string done;
   try {
-    count = metaperturb::InsertMetaPerturb(net, InsertOptionsFromFlags(), &out);
+    done = Insert(net, &out);
   } catch (const caffe::Error& e) {
     throw caffe::Error(FLAGS_model + ": " + e.what());
   }
   caffe::WriteProtoToTextFile(out, FLAGS_output);
-  std::cout << FLAGS_output << ": " << count << " MetaPerturb layers inserted" << std::endl;
+  std::cout << FLAGS_output << ": " << done << std::endl;
   return 0;
 }

@@ -42,7 +42,21 @@ inline NetParameter RegressionNet() {
   return net;
 }
 
-inline SolverParameter SolverText(const std::string& text) {
+/// Writes weights of that net, but for 'fc2'; returns the file.
+inline std::string WriteWeights(const std::string& directory) {
+  Caffe::set_random_seed(99);
+  NetParameter all, stored;
+  Net<double>(RegressionNet()).ToProto(&all);
+  for (const LayerParameter& layer : all.layer()) {
+    if (layer.name() != "fc2") *stored.add_layer() = layer;
+  }
+  const std::string file = directory + "/start.caffemodel";
+  WriteProtoToBinaryFile(stored, file);
+  return file;
+}
+
+/// For L2-SP `directory` gets the weights to begin with.
+inline SolverParameter SolverText(const std::string& text, const std::string& directory = "") {
   SolverParameter param;
   param.set_lr_policy("fixed");
   param.set_base_lr(0.1f);
@@ -53,6 +67,9 @@ inline SolverParameter SolverText(const std::string& text) {
   CHECK(google::protobuf::TextFormat::ParseFromString(text, &more)) << text;
   if (more.has_net() || more.has_train_net()) param.clear_net_param();
   param.MergeFrom(more);
+  if (!directory.empty() && param.regularization_type() == "L2-SP") {
+    param.add_weights(WriteWeights(directory));
+  }
   return param;
 }
 
@@ -71,7 +88,9 @@ typedef std::function<double(double g, double r, int t, double* memory)> UpdateR
 template <typename Dtype>
 void CheckUpdates(const std::string& text, const UpdateRule& rule, int iterations = 5) {
   SCOPED_TRACE(text);
-  const SolverParameter param = SolverText(text);
+  std::string directory;
+  MakeTempDir(&directory);
+  const SolverParameter param = SolverText(text, directory);
   const auto solver = MakeSolver<Dtype>(param);
   struct Gradients : Solver<Dtype>::Callback {
     explicit Gradients(Net<Dtype>* net) : net(net) {}
@@ -97,6 +116,7 @@ void CheckUpdates(const std::string& text, const UpdateRule& rule, int iteration
     weights.emplace_back(blob->cpu_data(), blob->cpu_data() + blob->count());
     memory.emplace_back(2 * blob->count(), 0.0);
   }
+  const std::vector<std::vector<double>> start = weights;
   for (int t = 1; t <= iterations; ++t) {
     solver->Step(1);
     double norm = 0;
@@ -110,8 +130,12 @@ void CheckUpdates(const std::string& text, const UpdateRule& rule, int iteration
     for (size_t p = 0; p < params.size(); ++p) {
       for (size_t i = 0; i < weights[p].size(); ++i) {
         double& w = weights[p][i];
-        const double decay = double(param.weight_decay()) * decay_mult[p];
-        const double slope = param.regularization_type() == "L1" ? (w > 0) - (w < 0) : w;
+        const bool pulled = param.regularization_type() == "L2-SP" && p < 4;  // not 'fc2'
+        const double decay =
+            double(pulled ? param.l2_sp_decay() : param.weight_decay()) * decay_mult[p];
+        const double slope = pulled                                ? w - start[p][i]
+                             : param.regularization_type() == "L1" ? (w > 0) - (w < 0)
+                                                                   : w;
         const double g = gradients.values[p][i] * scale + decay * slope;
         if (lr_mult[p] > 0) w -= rule(g, param.base_lr() * lr_mult[p], t, &memory[p][2 * i]);
         const double tolerance = sizeof(Dtype) == 4 ? 2e-5 : 1e-12;
@@ -120,6 +144,7 @@ void CheckUpdates(const std::string& text, const UpdateRule& rule, int iteration
       }
     }
   }
+  std::filesystem::remove_all(directory);
 }
 
 /// The variations that are common to all solvers.
@@ -127,7 +152,9 @@ template <typename Dtype>
 void CheckUpdatesInAllSettings(const std::string& text, const UpdateRule& rule) {
   for (const char* more :
        {"", "weight_decay: 0.3", "weight_decay: 0.2 regularization_type: 'L1'", "iter_size: 3",
-        "clip_gradients: 0.05", "clip_gradients: 0.05 iter_size: 2 weight_decay: 0.1"}) {
+        "clip_gradients: 0.05", "clip_gradients: 0.05 iter_size: 2 weight_decay: 0.1",
+        "regularization_type: 'L2-SP' l2_sp_decay: 0.4 weight_decay: 0.1",
+        "regularization_type: 'L2-SP' clip_gradients: 0.05 iter_size: 2"}) {
     CheckUpdates<Dtype>(text + " " + more, rule);
   }
 }
@@ -142,14 +169,16 @@ void ExpectBitwiseEqual(const Blob<Dtype>& a, const Blob<Dtype>& b, const std::s
 
 /// 9 iterations without a stop give the same, bit by bit, as 4, a snapshot, and 5 more.
 template <typename Dtype>
-void CheckResume(const std::string& text) {
+void CheckResumeWith(const std::string& text) {
   SCOPED_TRACE(text);
   std::string directory;
   MakeTempDir(&directory);
   SolverParameter param =
       SolverText(text +
-                 " iter_size: 2 weight_decay: 0.01 average_loss: 3 test_iter: 2 test_interval: 2"
-                 " lr_policy: 'multistep' gamma: 0.5 stepvalue: 3 stepvalue: 6 snapshot: 4");
+                     " iter_size: 2 weight_decay: 0.01 average_loss: 3 test_iter: 2"
+                     " test_interval: 2 lr_policy: 'multistep' gamma: 0.5 stepvalue: 3"
+                     " stepvalue: 6 snapshot: 4",
+                 directory);
   param.set_snapshot_prefix(directory + "/run");
   const auto straight = MakeSolver<Dtype>(param);
   straight->Step(9);
@@ -177,6 +206,12 @@ void CheckResume(const std::string& text) {
   EXPECT_EQ(states[0].run_state().test_passes(0), 10u);
   EXPECT_EQ(states[0].SerializeAsString(), states[1].SerializeAsString());
   std::filesystem::remove_all(directory);
+}
+
+template <typename Dtype>
+void CheckResume(const std::string& text) {
+  CheckResumeWith<Dtype>(text);
+  CheckResumeWith<Dtype>(text + " regularization_type: 'L2-SP'");
 }
 
 }  // namespace testing

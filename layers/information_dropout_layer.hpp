@@ -1,0 +1,68 @@
+#ifndef METAPERTURB_LAYERS_INFORMATION_DROPOUT_LAYER_HPP_
+#define METAPERTURB_LAYERS_INFORMATION_DROPOUT_LAYER_HPP_
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/proto/caffe.pb.h"
+#include "caffe/proto/regularizers.pb.h"
+#include "layers/aligned_vector.hpp"
+#include "layers/host.hpp"
+
+namespace caffe {
+
+/// Information dropout (Achille, Soatto, "Information dropout: learning optimal representations
+/// through noisy computation", IEEE TPAMI 2018, arXiv 1611.01353) for ReLU activations x >= 0 with
+/// the log-uniform prior: multiplies x by log-normal noise whose strength alpha the network
+/// computes from its input. With the logits a, element by element:
+///     alpha = 0.001 + max_alpha sigmoid(a)         the 0.001 as in the authors' code
+///     TRAIN: z = x exp(alpha epsilon), epsilon ~ N(0, 1);   TEST: z = x
+///     KL = 1/N sum over elements with x != 0 of ln(max_alpha + 0.001) - ln(alpha), in both phases
+/// KL is the divergence from the prior, -ln alpha + constant where x is not 0 and constant where it
+/// is (proposition 3; the authors' code counts all elements); the constant is chosen so that KL is
+/// 0 at the strongest noise. It is summed over an image and averaged over the batch. Its
+/// loss_weight is the paper's beta; in the authors' code beta over the number of training images.
+///     dx = dz exp(alpha epsilon)
+///     da = (dz z epsilon - dKL / N [x != 0] / alpha) max_alpha s (1 - s),  s = sigmoid(a)
+/// (TEST: dx = dz, no dz in da). The noise is that of Philox in layers/metaperturb_kernels.hpp.
+///
+/// bottoms: x, N x C x ...; a of the same shape. Tops: z, not in place; optionally KL, a scalar.
+/// information_dropout_param: max_alpha = 0.7, where the noise's variance is about 1.
+///
+/// Errors: max_alpha not above 0; shapes that differ or have less than two axes; in-place use.
+template <typename Dtype>
+class InformationDropoutLayer : public metaperturb::HostLayer<Dtype> {
+ public:
+  explicit InformationDropoutLayer(const LayerParameter& param)
+      : metaperturb::HostLayer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  const char* type() const override { return "InformationDropout"; }
+  int ExactNumBottomBlobs() const override { return 2; }
+  int MinTopBlobs() const override { return 1; }
+  int MaxTopBlobs() const override { return 2; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+ private:
+  // Calls body(image, first element, number of elements, epsilon or null) for every group of
+  // channels; those of one image come in order, on one thread.
+  template <class Body>
+  void ForEachGroup(const Body& body);
+  Dtype Alpha(Dtype sigmoid) const;
+
+  InformationDropoutParameter param_;
+  int block_ = 1;  // channel blocks that the computation runs in; 1 in double
+  ChannelBlocks layout_;
+  vector<double> kl_;                                  // per image
+  vector<metaperturb::AlignedVector<Dtype>> epsilon_;  // per thread, of one group
+  metaperturb::BlockedInput<Dtype> x_in_, a_in_, dz_in_;
+  metaperturb::BlockedOutput<Dtype> z_out_, dx_out_, da_out_;
+};
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_LAYERS_INFORMATION_DROPOUT_LAYER_HPP_

@@ -1,0 +1,130 @@
+#include "layers/insertion.hpp"
+
+#include <algorithm>
+
+namespace metaperturb {
+
+using caffe::LayerParameter;
+using caffe::NetParameter;
+using std::string;
+
+namespace {
+
+bool IsAddition(const LayerParameter& layer) {
+  return layer.type() == "Eltwise" &&
+         layer.eltwise_param().operation() == caffe::EltwiseParameter_EltwiseOp_SUM;
+}
+
+bool Reads(const LayerParameter& layer, const string& blob) {
+  return std::find(layer.bottom().begin(), layer.bottom().end(), blob) != layer.bottom().end();
+}
+
+// Index of the last layer of the normalisation that begins at `first`: the Scale that follows
+// belongs to it, and so does a second BatchNorm in place, where TRAIN and TEST have one each.
+int EndOfNormalisation(const NetParameter& net, int first) {
+  const string& blob = net.layer(first).top(0);
+  int last = first;
+  for (int i = first + 1; i < net.layer_size(); ++i) {
+    const LayerParameter& layer = net.layer(i);
+    if (!Reads(layer, blob)) continue;
+    if (layer.type() == "Scale" && layer.bottom_size() == 1) return i;
+    if (layer.type() != "BatchNorm" || layer.top(0) != blob) break;
+    last = i;
+  }
+  return last;
+}
+
+}  // namespace
+
+std::vector<bool> ResidualAdditions(const NetParameter& net) {
+  std::vector<bool> additions(net.layer_size());
+  std::set<string> wanted;
+  for (int i = net.layer_size() - 1; i >= 0; --i) {
+    const LayerParameter& layer = net.layer(i);
+    bool feeds = false;
+    for (const string& top : layer.top()) feeds = feeds || wanted.count(top);
+    additions[i] = feeds && IsAddition(layer);
+    if (feeds || layer.type() == "Convolution" || layer.type() == "InnerProduct") {
+      for (const string& top : layer.top()) wanted.erase(top);
+      wanted.insert(layer.bottom().begin(), layer.bottom().end());
+    }
+  }
+  return additions;
+}
+
+std::map<int, int> PerturbationPlaces(const NetParameter& net) {
+  const std::vector<bool> is_addition = ResidualAdditions(net);
+  std::map<int, int> additions, normalisations, convolutions;
+  std::map<string, string> maker;  // type of the layer that made a blob last
+  for (int i = 0; i < net.layer_size(); ++i) {
+    const LayerParameter& layer = net.layer(i);
+    if (layer.top_size() > 0) {
+      if (is_addition[i]) additions[i] = i;
+      if (layer.type() == "Convolution") convolutions[i] = i;
+      if (layer.type() == "BatchNorm" && layer.bottom_size() > 0 &&
+          maker[layer.bottom(0)] == "Convolution") {
+        normalisations[EndOfNormalisation(net, i)] = i;
+      }
+    }
+    for (const string& top : layer.top()) maker[top] = layer.type();
+  }
+  if (convolutions.empty() || !additions.empty()) {
+    return convolutions.empty() ? convolutions : additions;
+  }
+  return normalisations.empty() ? convolutions : normalisations;
+}
+
+bool SameRules(const LayerParameter& a, const LayerParameter& b) {
+  const auto text = [](const LayerParameter& layer) {
+    LayerParameter rules;
+    *rules.mutable_include() = layer.include();
+    *rules.mutable_exclude() = layer.exclude();
+    return rules.SerializeAsString();
+  };
+  return text(a) == text(b);
+}
+
+NetCopy::NetCopy(const NetParameter& net) : result_(net) {
+  result_.clear_layer();
+  for (const LayerParameter& layer : net.layer()) {
+    taken_.insert(layer.name());
+    taken_.insert(layer.top().begin(), layer.top().end());
+  }
+}
+
+LayerParameter* NetCopy::Add(const LayerParameter& original) {
+  LayerParameter* layer = result_.add_layer();
+  *layer = original;
+  // In-place layers must stay in place, so both names follow the new blob.
+  const std::set<string> bottoms(original.bottom().begin(), original.bottom().end());
+  for (string& bottom : *layer->mutable_bottom()) bottom = Present(bottom);
+  for (string& top : *layer->mutable_top()) {
+    const auto found = renamed_.find(top);
+    if (found == renamed_.end()) continue;
+    if (bottoms.count(top)) {
+      top = found->second;
+    } else {
+      renamed_.erase(found);  // a new value under an old name
+    }
+  }
+  return layer;
+}
+
+LayerParameter* NetCopy::AddNew(const string& type, const string& name) {
+  LayerParameter* layer = result_.add_layer();
+  layer->set_type(type);
+  layer->set_name(name);
+  while (!taken_.insert(layer->name()).second) layer->set_name(layer->name() + "_");
+  return layer;
+}
+
+void NetCopy::Redirect(const string& blob, const string& name) {
+  renamed_[blob] = name;
+}
+
+string NetCopy::Present(const string& blob) const {
+  const auto found = renamed_.find(blob);
+  return found == renamed_.end() ? blob : found->second;
+}
+
+}  // namespace metaperturb

@@ -1,0 +1,369 @@
+#include "layers/insert_regularizer.hpp"
+
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
+#include "layers/layer_param.hpp"
+#include "testing/blob_util.hpp"
+
+namespace metaperturb {
+namespace {
+
+using caffe::LayerParameter;
+using caffe::NetParameter;
+using std::string;
+
+const char kSmall[] = R"(
+  layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } }
+  layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST } }
+  layer { name: "conv" type: "Convolution" bottom: "data" top: "x"
+          convolution_param { num_output: 6 } }
+  layer { name: "relu" type: "ReLU" bottom: "x" top: "x" }
+  layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" }
+  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" })";
+
+NetParameter Parse(const string& text) {
+  NetParameter net;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &net));
+  return net;
+}
+
+NetParameter Model(const string& name) {
+  NetParameter net;
+  caffe::ReadNetParamsFromTextFileOrDie(
+      string(METAPERTURB_SOURCE_DIR) + "/models/" + name + "/train_val.prototxt", &net);
+  return net;
+}
+
+const LayerParameter& Find(const NetParameter& net, const string& name) {
+  for (const LayerParameter& layer : net.layer()) {
+    if (layer.name() == name) return layer;
+  }
+  ADD_FAILURE() << "no layer " << name;
+  return LayerParameter::default_instance();
+}
+
+// "bottom->top" of every layer.
+string Wiring(const NetParameter& net) {
+  string text;
+  for (const LayerParameter& layer : net.layer()) {
+    if (!text.empty()) text += " ";
+    for (int i = 0; i < layer.bottom_size(); ++i) text += (i ? "+" : "") + layer.bottom(i);
+    text += "->";
+    for (int i = 0; i < layer.top_size(); ++i) text += (i ? "+" : "") + layer.top(i);
+  }
+  return text;
+}
+
+RegularizerOptions Options(const string& type) {
+  RegularizerOptions options;
+  options.type = type;
+  return options;
+}
+
+NetParameter With(const string& type, const NetParameter& net, int places) {
+  NetParameter out;
+  EXPECT_EQ(places, InsertRegularizer(net, Options(type), &out)) << type;
+  return out;
+}
+
+TEST(InsertRegularizerTest, DropBlockWhereMetaPerturbGoes) {
+  RegularizerOptions options = Options("dropblock");
+  options.dropblock.set_block_size(5);
+  NetParameter out;
+  EXPECT_EQ(9, InsertRegularizer(Model("resnet20"), options, &out));
+  const LayerParameter& layer = Find(out, "res3a_db");
+  EXPECT_EQ("DropBlock", layer.type());
+  EXPECT_EQ("res3a", layer.bottom(0));
+  EXPECT_EQ("res3a_db", Find(out, "res3a_relu").bottom(0));
+  EXPECT_EQ("res3a_db", Find(out, "res3a_relu").top(0));
+  EXPECT_EQ("res3a_db", Find(out, "res3b").bottom(0));
+  EXPECT_EQ(5u, LayerParam<caffe::DropBlockParameter>(layer).block_size());
+  With("dropblock", Model("vgg9"), 8);
+}
+
+TEST(InsertRegularizerTest, InformationDropoutBehindTheReLU) {
+  const NetParameter out = With("information_dropout", Parse(kSmall), 1);
+  EXPECT_EQ(
+      "->data+label ->data+label data->x x->x x->relu_alpha x+relu_alpha->relu_id+relu_id_kl "
+      "relu_id->fc fc+label->loss",
+      Wiring(out));
+  EXPECT_EQ(6u, Find(out, "relu_alpha").convolution_param().num_output());
+  EXPECT_EQ(1u, Find(out, "relu_alpha").convolution_param().kernel_size(0));
+  ASSERT_EQ(2, Find(out, "relu_id").loss_weight_size());
+  EXPECT_EQ(0, Find(out, "relu_id").loss_weight(0));
+  EXPECT_FLOAT_EQ(6e-5f, Find(out, "relu_id").loss_weight(1));
+  const NetParameter resnet = With("information_dropout", Model("resnet20"), 9);
+  EXPECT_EQ("res3a", Find(resnet, "res3a_relu_id").bottom(0));
+  EXPECT_EQ(32u, Find(resnet, "res3a_relu_alpha").convolution_param().num_output());
+  EXPECT_EQ("res3a_relu_id", Find(resnet, "res3b_conv1").bottom(0));
+}
+
+TEST(InsertRegularizerTest, CutoutBehindTheData) {
+  NetParameter out = With("cutout", Parse(kSmall), 1);
+  EXPECT_EQ("->data+label ->data+label data->data_cutout data_cutout->x x->x x->fc fc+label->loss",
+            Wiring(out));
+  EXPECT_EQ(0, Find(out, "data_cutout").include_size());
+  EXPECT_EQ(16u, LayerParam<caffe::CutoutParameter>(Find(out, "data_cutout")).length());
+  // Without data in TEST the layer is in TRAIN, too.
+  NetParameter train_only = Parse(kSmall);
+  train_only.mutable_layer()->DeleteSubrange(1, 1);
+  out = With("cutout", train_only, 1);
+  ASSERT_EQ(1, Find(out, "data_cutout").include_size());
+  EXPECT_EQ(caffe::TRAIN, Find(out, "data_cutout").include(0).phase());
+}
+
+TEST(InsertRegularizerTest, MixupOfDataAndTargets) {
+  const NetParameter out = With("mixup", Parse(kSmall), 1);
+  EXPECT_EQ(
+      "->data+label ->data+label label->mixup_plan data+mixup_plan->data_mixup data_mixup->x x->x "
+      "x->fc fc+label+mixup_plan->loss",
+      Wiring(out));
+  EXPECT_EQ("SoftTargetLoss", Find(out, "loss").type());
+  const auto plan = LayerParam<caffe::MixupPlanParameter>(Find(out, "mixup_plan"));
+  EXPECT_EQ(1, plan.alpha());
+  EXPECT_EQ(1u, plan.positions());
+}
+
+TEST(InsertRegularizerTest, ManifoldMixupAtTheFirstPlaces) {
+  const NetParameter out = With("manifold_mixup", Model("resnet20"), 3);
+  const auto plan = LayerParam<caffe::MixupPlanParameter>(Find(out, "mixup_plan"));
+  EXPECT_EQ(2, plan.alpha());
+  EXPECT_EQ(3u, plan.positions());
+  uint32_t position = 0;
+  for (const char* name : {"data_mixup", "res2a_mixup", "res2b_mixup"}) {
+    const LayerParameter& mix = Find(out, name);
+    EXPECT_EQ("Mixup", mix.type());
+    EXPECT_EQ("mixup_plan", mix.bottom(1));
+    EXPECT_EQ(position++, LayerParam<caffe::MixupParameter>(mix).position()) << name;
+  }
+  EXPECT_EQ("res2b_mixup", Find(out, "res2b_relu").bottom(0));
+  // No more places than there are.
+  const NetParameter small = With("manifold_mixup", Parse(kSmall), 2);
+  EXPECT_EQ(2u, LayerParam<caffe::MixupPlanParameter>(Find(small, "mixup_plan")).positions());
+}
+
+TEST(InsertRegularizerTest, LabelSmoothingOfTheTrainingLoss) {
+  NetParameter net = Parse(kSmall);
+  *net.add_layer() = net.layer(5);
+  net.mutable_layer(5)->add_include()->set_phase(caffe::TRAIN);
+  net.mutable_layer(5)->mutable_loss_param()->set_ignore_label(3);
+  net.mutable_layer(6)->add_include()->set_phase(caffe::TEST);
+  const NetParameter out = With("label_smoothing", net, 1);
+  EXPECT_EQ("SoftTargetLoss", out.layer(5).type());
+  EXPECT_EQ(3, out.layer(5).loss_param().ignore_label());
+  EXPECT_FLOAT_EQ(0.1f, LayerParam<caffe::SoftTargetLossParameter>(out.layer(5)).label_smoothing());
+  EXPECT_EQ("SoftmaxWithLoss", out.layer(6).type());
+}
+
+TEST(InsertRegularizerTest, LabelSmoothingWithMixupInEitherOrder) {
+  const NetParameter a = With("label_smoothing", With("mixup", Parse(kSmall), 1), 1);
+  const NetParameter b = With("mixup", With("label_smoothing", Parse(kSmall), 1), 1);
+  EXPECT_EQ(a.SerializeAsString(), b.SerializeAsString());
+  EXPECT_EQ(3, Find(a, "loss").bottom_size());
+  EXPECT_FLOAT_EQ(0.1f,
+                  LayerParam<caffe::SoftTargetLossParameter>(Find(a, "loss")).label_smoothing());
+}
+
+TEST(InsertRegularizerTest, StochasticDepthOnTheBranches) {
+  const NetParameter out = With("stochastic_depth", Model("resnet20"), 9);
+  const char* blocks[] = {"res2a", "res2b", "res2c", "res3a", "res3b",
+                          "res3c", "res4a", "res4b", "res4c"};
+  const NetParameter plain = Model("resnet20");
+  for (int i = 0; i < 9; ++i) {
+    const string block = blocks[i];
+    const LayerParameter& drop = Find(out, block + "_sd");
+    EXPECT_EQ(block + "_conv2_bn", drop.bottom(0));
+    EXPECT_FLOAT_EQ(1 - (i + 1) / 9.0 * 0.5,
+                    LayerParam<caffe::StochasticDepthParameter>(drop).survival_prob());
+    // The other input stays.
+    const LayerParameter &before = Find(plain, block), &after = Find(out, block);
+    int replaced = 0;
+    for (int b = 0; b < 2; ++b) {
+      if (before.bottom(b) == after.bottom(b)) continue;
+      EXPECT_EQ(block + "_sd", after.bottom(b));
+      EXPECT_EQ(drop.bottom(0), before.bottom(b));
+      ++replaced;
+    }
+    EXPECT_EQ(1, replaced);
+  }
+}
+
+TEST(InsertRegularizerTest, ParametersForAnotherCaffe) {
+  RegularizerOptions options = Options("dropblock");
+  options.as_param_str = true;
+  options.dropblock.set_block_size(3);
+  NetParameter out;
+  InsertRegularizer(Model("vgg9"), options, &out);
+  int found = 0;
+  for (const LayerParameter& layer : out.layer()) {
+    if (layer.type() != "DropBlock") continue;
+    EXPECT_EQ("block_size: 3", layer.python_param().param_str());
+    ++found;
+  }
+  EXPECT_EQ(8, found);
+}
+
+TEST(InsertRegularizerTest, Errors) {
+  NetParameter out;
+  const auto insert = [&out](const string& type, const NetParameter& net) {
+    InsertRegularizer(net, Options(type), &out);
+  };
+  const NetParameter small = Parse(kSmall);
+  NetParameter no_loss = small, no_data = small, no_conv = small, no_labels = small;
+  no_loss.mutable_layer()->DeleteSubrange(5, 1);
+  no_data.mutable_layer()->DeleteSubrange(0, 1);
+  no_conv.mutable_layer()->DeleteSubrange(2, 2);
+  no_labels.mutable_layer(0)->mutable_top()->RemoveLast();
+  EXPECT_ERROR(insert("dropout", small), "unknown regularizer 'dropout'");
+  EXPECT_ERROR(insert("dropblock", no_conv), "no convolution to put a DropBlock layer behind");
+  EXPECT_ERROR(insert("information_dropout", no_conv), "no convolution with a ReLU");
+  EXPECT_ERROR(insert("cutout", no_data), "no data layer for TRAIN");
+  EXPECT_ERROR(insert("mixup", no_labels), "layer 'data' (Data) makes no labels");
+  EXPECT_ERROR(insert("mixup", no_loss), "no SoftmaxWithLoss for TRAIN");
+  EXPECT_ERROR(insert("label_smoothing", no_loss), "no SoftmaxWithLoss for TRAIN");
+  EXPECT_ERROR(insert("stochastic_depth", small), "no residual block");
+  EXPECT_ERROR(insert("dropblock", With("dropblock", small, 1)),
+               "layer 'conv_db' is a DropBlock layer already");
+  EXPECT_ERROR(insert("mixup", With("mixup", small, 1)), "is a Mixup layer already");
+  EXPECT_ERROR(insert("label_smoothing", With("label_smoothing", small, 1)),
+               "layer 'loss' smooths its labels already");
+}
+
+// Four images, of noise or all 0.5, of class 2.
+NetParameter WithoutData(NetParameter net, const string& filler) {
+  for (LayerParameter& layer : *net.mutable_layer()) {
+    if (layer.type() != "Data") continue;
+    layer.set_type("DummyData");
+    caffe::DummyDataParameter* data = layer.mutable_dummy_data_param();
+    for (const int dim : {4, 3, 32, 32}) {
+      if (data->shape_size() == 0) data->add_shape();
+      data->mutable_shape(0)->add_dim(dim);
+    }
+    data->add_shape()->add_dim(4);
+    data->add_data_filler()->set_type(filler);
+    data->mutable_data_filler(0)->set_value(0.5f);
+    data->add_data_filler()->set_value(2);
+  }
+  return net;
+}
+
+std::unique_ptr<caffe::Net<float>> TestNet(NetParameter net, const NetParameter& weights) {
+  net = WithoutData(net, "constant");
+  net.mutable_state()->set_phase(caffe::TEST);
+  std::unique_ptr<caffe::Net<float>> result(new caffe::Net<float>(net));
+  result->CopyTrainedLayersFrom(weights);
+  result->Forward();
+  return result;
+}
+
+class TrainsTest : public ::testing::TestWithParam<string> {};
+
+TEST_P(TrainsTest, LoadsTrainsAndTestsAsThePlainNetwork) {
+  for (const string& model : {string("resnet20"), string("vgg9")}) {
+    if (model == "vgg9" && GetParam() == "stochastic_depth") continue;
+    SCOPED_TRACE(model);
+    RegularizerOptions options = Options(GetParam());
+    NetParameter net;
+    InsertRegularizer(Model(model), options, &net);
+    caffe::SolverParameter solver_param;
+    *solver_param.mutable_net_param() = WithoutData(net, "gaussian");
+    solver_param.set_base_lr(0.01f);
+    solver_param.set_momentum(0.9f);
+    solver_param.set_lr_policy("fixed");
+    solver_param.set_random_seed(1);
+    solver_param.set_solver_mode(caffe::SolverParameter::CPU);
+    std::unique_ptr<caffe::Solver<float>> solver(
+        caffe::SolverRegistry<float>::CreateSolver(solver_param));
+    float first = 0, last = 0;
+    solver->net()->Forward(&first);
+    solver->Step(8);
+    for (int i = 0; i < 4; ++i) {
+      float loss = 0;
+      solver->net()->Forward(&loss);
+      last += loss / 4;
+    }
+    EXPECT_TRUE(std::isfinite(first) && std::isfinite(last)) << first << " " << last;
+    EXPECT_LT(last, first);  // one class only
+    NetParameter weights;
+    solver->net()->ToProto(&weights);
+    if (GetParam() == "stochastic_depth") {
+      options.survival_prob = 1;
+      InsertRegularizer(Model(model), options, &net);
+    }
+    const auto plain = TestNet(Model(model), weights), regularised = TestNet(net, weights);
+    const caffe::Blob<float>&a = *plain->blob_by_name("fc"), &b = *regularised->blob_by_name("fc");
+    ASSERT_EQ(a.count(), b.count());
+    EXPECT_LT(caffe::testing::RelativeError(b.cpu_data(), a.cpu_data(), a.count()), 1e-4);
+    EXPECT_GT(a.asum_data(), 0);
+    EXPECT_NEAR(plain->blob_by_name("loss")->cpu_data()[0],
+                regularised->blob_by_name("loss")->cpu_data()[0], 1e-4);
+  }
+}
+
+#ifndef METAPERTURB_FOREIGN_HOST
+// All at once: 6 iterations give the same, bit by bit, as 3, a snapshot, and 3 more.
+TEST(InsertRegularizerTest, ResumedRunIsTheSame) {
+  NetParameter net = Parse(R"(
+    layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+              shape { dim: 6 dim: 3 dim: 8 dim: 8 } shape { dim: 6 }
+              data_filler { type: "gaussian" } data_filler { value: 1 } } }
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {
+              num_output: 5 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+    layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+    layer { name: "branch" type: "Convolution" bottom: "conv" top: "branch" convolution_param {
+              num_output: 5 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+    layer { name: "sum" type: "Eltwise" bottom: "conv" bottom: "branch" top: "sum" }
+    layer { name: "relu2" type: "ReLU" bottom: "sum" top: "sum" }
+    layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc" inner_product_param {
+              num_output: 4 weight_filler { type: "xavier" } } }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" })");
+  for (const string& type : RegularizerNames()) {
+    if (type == "mixup") continue;  // a part of manifold_mixup
+    RegularizerOptions options = Options(type);
+    options.cutout.set_length(3);
+    options.dropblock.set_block_size(2);
+    options.dropblock.set_anneal_iter(5);
+    options.survival_prob = 0.6;
+    const NetParameter before = net;
+    InsertRegularizer(before, options, &net);
+  }
+  string directory;
+  caffe::MakeTempDir(&directory);
+  caffe::SolverParameter param;
+  *param.mutable_net_param() = net;
+  param.set_type("Adam");
+  param.set_base_lr(0.01f);
+  param.set_lr_policy("fixed");
+  param.set_random_seed(1);
+  param.set_snapshot(3);
+  param.set_snapshot_prefix(directory + "/run");
+  const auto make = [&param] {
+    return std::unique_ptr<caffe::Solver<float>>(caffe::SolverRegistry<float>::CreateSolver(param));
+  };
+  const auto straight = make(), resumed = make();
+  straight->Step(6);
+  resumed->Restore((directory + "/run_iter_3.solverstate").c_str());
+  resumed->Step(3);
+  const auto &a = straight->net()->params(), &b = resumed->net()->params();
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (int j = 0; j < a[i]->count(); ++j) {
+      ASSERT_EQ(a[i]->cpu_data()[j], b[i]->cpu_data()[j]) << "parameter " << i;
+    }
+  }
+  EXPECT_EQ(6, straight->net()->layer_by_name("sum_db")->blobs()[0]->cpu_data()[0]);
+  std::filesystem::remove_all(directory);
+}
+#endif
+
+INSTANTIATE_TEST_SUITE_P(All, TrainsTest, ::testing::ValuesIn(RegularizerNames()));
+
+}  // namespace
+}  // namespace metaperturb
