@@ -53,6 +53,7 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=10000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--samples", type=int, default=100, help="noise samples of a prediction")
+    parser.add_argument("--images", type=int, default=0, help="test images; 0: all")
     parser.add_argument("--source_steps", type=int, help="training of the source network; default: as --steps")
     parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"))
     parser.add_argument("--authors_phi", help="the phi that the paper's authors published")
@@ -76,18 +77,21 @@ class Failed(Exception):
 
 
 def run(a, command, cpu, log, folder=None):
-    """One program on one CPU; its output is appended to the log."""
+    """One program on one CPU; its output is appended to the log. Returns the CPU seconds that it took."""
     environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
     allowed = sorted(os.sched_getaffinity(0))
     with open(log, "a") as output:
-        result = subprocess.run([os.path.join(a.build, "bin", command[0]), *command[1:]], stdout=output,
-                                stderr=subprocess.STDOUT, env=environment, cwd=folder,
-                                preexec_fn=lambda: os.sched_setaffinity(0, {allowed[cpu % len(allowed)]}))
-    if result.returncode:
+        process = subprocess.Popen([os.path.join(a.build, "bin", command[0]), *command[1:]], stdout=output,
+                                   stderr=subprocess.STDOUT, env=environment, cwd=folder,
+                                   preexec_fn=lambda: os.sched_setaffinity(0, {allowed[cpu % len(allowed)]}))
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+    if status:
         with open(log) as text:
             lines = text.read().strip().splitlines()
         errors = [line for line in lines[-20:] if "ERROR" in line] or lines[-1:]
         raise Failed(f"{log}: {command[0]} failed: {errors[-1] if errors else ''}")
+    return usage.ru_utime + usage.ru_stime
 
 
 def kind_of(dataset, files):
@@ -128,7 +132,7 @@ def edit(path, *edits):
 
 
 def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=None):
-    """Writes the network of a method and trains it; goes on from its last snapshot. Returns net and weights."""
+    """Writes the network of a method and trains it; goes on from its last snapshot. Returns net, weights and CPU seconds."""
     log = os.path.join(folder, "train.log")
     mp = "_mp" if method.endswith(("metaperturb", "metaperturb_authors")) else ""
     run(a, ["metaperturb", "generate", f"--model={network}", f"--classes={count_classes(data)}",
@@ -149,14 +153,8 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
     edit(solver, *edits)
     with open(solver, "a") as text:
         text.write("\n".join(lines) + "\n")
-    run(a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log)
-    return net, os.path.join(folder, f"net_iter_{steps}.caffemodel")
-
-
-def trained_seconds(folder):
-    """The seconds that the training's iterations took, over all its parts."""
-    with open(os.path.join(folder, "train.log")) as text:
-        return sum(float(s) for s in re.findall(r"Iteration \d+ \([^,]+, ([0-9.e+-]+)s/", text.read()))
+    seconds = run(a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log)
+    return net, os.path.join(folder, f"net_iter_{steps}.caffemodel"), seconds
 
 
 class Sources:
@@ -183,14 +181,14 @@ def do_job(a, sources, job, cpu):
     data = os.path.join(a.run, "data", f"{target}_s{seed}")
     weights = sources.get(network, cpu) if method.startswith("finetune") else None
     phi = a.authors_phi if method == "metaperturb_authors" else a.phi
-    net, trained = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
+    net, trained, seconds = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
     samples = a.samples if "metaperturb" in method else 1
     run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={samples}",
-            f"--json={folder}/evaluation.json"], cpu, os.path.join(folder, "evaluate.log"))
+            f"--images={a.images}", f"--json={folder}/evaluation.json"], cpu, os.path.join(folder, "evaluate.log"))
     with open(f"{folder}/evaluation.json") as text:
         evaluation = json.load(text)
     result = {key: evaluation[key] for key in ("accuracy", "negative_log_likelihood", "expected_calibration_error")}
-    result.update(seconds=trained_seconds(folder), steps=a.steps, batch=a.batch, samples=samples)
+    result.update(seconds=seconds, steps=a.steps, batch=a.batch, samples=samples)
     with open(f"{folder}/result.json.tmp", "w") as text:
         json.dump(result, text)
     os.rename(f"{folder}/result.json.tmp", f"{folder}/result.json")
@@ -249,7 +247,7 @@ def work(a, jobs):
 def table(a, jobs):
     """Mean and standard deviation over the seeds, in Markdown."""
     print(f"{a.steps} steps of {a.batch} images; mean and standard deviation over the seeds\n")
-    print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | s |")
+    print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
     print("|---|---|---|---|---|---|---|---|")
     for key in dict.fromkeys(job[:3] for job in jobs):
         results = []

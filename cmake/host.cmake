@@ -99,6 +99,8 @@ file(GLOB tool_sources CONFIGURE_DEPENDS tools/metaperturb/*.cpp)
 # Data sets are made with the tools of our own framework.
 list(FILTER tool_sources EXCLUDE REGEX "/split\\.cpp$")
 add_executable(metaperturb_tool ${tool_sources})
+set_source_files_properties(tools/metaperturb/shipped_phi.cpp PROPERTIES
+  COMPILE_DEFINITIONS METAPERTURB_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 set_target_properties(metaperturb_tool PROPERTIES OUTPUT_NAME metaperturb)
 target_compile_options(metaperturb_tool PRIVATE -Wall -Wextra
   $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>)

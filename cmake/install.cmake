@@ -9,6 +9,8 @@ install(DIRECTORY caffe layers solvers util DESTINATION ${CMAKE_INSTALL_INCLUDED
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 install(DIRECTORY ${proto_root}/caffe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/metaperturb
         FILES_MATCHING PATTERN "*.pb.h" PATTERN "*.proto")
+install(FILES models/phi/tiny_imagenet_resnet20.caffemodel
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/metaperturb/phi)
 configure_package_config_file(cmake/metaperturb-config.cmake.in
   ${PROJECT_BINARY_DIR}/metaperturb-config.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/metaperturb-config-version.cmake

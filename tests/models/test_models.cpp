@@ -36,7 +36,7 @@ class Models : public TempDirTest {
     NetParameter net = ReadModel(file, phase);
     for (LayerParameter& layer : *net.mutable_layer()) {
       if (layer.metaperturb_param().has_phi()) {
-        EXPECT_EQ("models/phi/phi.caffemodel", layer.metaperturb_param().phi());
+        EXPECT_EQ("models/phi/tiny_imagenet_resnet20.caffemodel", layer.metaperturb_param().phi());
         layer.mutable_metaperturb_param()->set_phi(Path("phi.caffemodel"));
       }
       if (layer.type() != "Data") continue;
@@ -62,7 +62,7 @@ TEST_F(Models, AreWhatGenerateWrites) {
   for (const string model : kModels) {
     const string folder = "models/" + model;
     ASSERT_EQ(0, Run("metaperturb", "generate --model=" + model +
-                                        " --phi=models/phi/phi.caffemodel --test_samples=5"
+                                        " --phi=models/phi/tiny_imagenet_resnet20.caffemodel --test_samples=5"
                                         " --output=" +
                                         folder))
         << output_;

@@ -2,12 +2,16 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "layers/read_phi.hpp"
 
 namespace caffe {
 namespace {
@@ -64,6 +68,37 @@ TEST_F(MetaPerturbTool, InsertsIntoAFile) {
   ExpectError("insert --model=mp.prototxt --output=b.prototxt", "mp.prototxt: layer 'conv1_");
   ExpectError("insert --model=missing.prototxt --output=b.prototxt", "missing.prototxt");
   ExpectError("insert --output=b.prototxt", "--model is not given");
+}
+
+TEST_F(MetaPerturbTool, PhiThatComesWithTheProjectIsTheDefault) {
+  const auto phis = [this](const string& file) {
+    std::set<string> found;
+    NetParameter net;
+    ReadNetParamsFromTextFileOrDie(Path(file), &net);
+    for (const LayerParameter& layer : net.layer()) {
+      if (layer.type() == "MetaPerturb") found.insert(layer.metaperturb_param().phi());
+    }
+    return found;
+  };
+  const string shipped = METAPERTURB_SOURCE_DIR "/models/phi/tiny_imagenet_resnet20.caffemodel";
+  const string model = "insert --model=" METAPERTURB_SOURCE_DIR "/models/vgg9/train_val.prototxt";
+  ASSERT_EQ(0, Run(model + " --output=a.prototxt")) << output_;
+  EXPECT_EQ(std::set<string>{shipped}, phis("a.prototxt"));
+  ASSERT_EQ(0, Run(model + " --output=b.prototxt --phi=none")) << output_;
+  EXPECT_EQ(std::set<string>{""}, phis("b.prototxt"));
+  ASSERT_EQ(0, Run(model + " --output=c.prototxt --phi=my.caffemodel")) << output_;
+  EXPECT_EQ(std::set<string>{"my.caffemodel"}, phis("c.prototxt"));
+  ASSERT_EQ(0, Run("generate --model=conv4 --output=net")) << output_;
+  EXPECT_EQ(std::set<string>{shipped}, phis("net/train_val_mp.prototxt"));
+  EXPECT_EQ(std::set<string>{""}, phis("net/meta_train_val.prototxt"));
+
+  // It was learned: far from its start, N(0, 0.01^2), and finite.
+  const vector<double> phi = ReadPhi(shipped);
+  ASSERT_EQ(82u, phi.size());
+  double largest = 0;
+  for (const double value : phi) largest = std::max(largest, std::abs(value));
+  EXPECT_GT(largest, 0.1);
+  EXPECT_LT(largest, 10);
 }
 
 TEST_F(MetaPerturbTool, InsertsRegularizers) {

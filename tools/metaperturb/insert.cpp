@@ -10,13 +10,16 @@
 #include "layers/insert_metaperturb.hpp"
 #include "layers/insert_regularizer.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "tools/metaperturb/shipped_phi.hpp"
 #include "util/error.hpp"
 #include "util/nearest_name.hpp"
 
 DEFINE_string(model, "",
               "insert: the network, a prototxt; generate: resnet20, ... (models/README.md)");
 DEFINE_string(output, "", "The prototxt to write");
-DEFINE_string(phi, "", "File with phi, for the new layers' metaperturb_param.phi");
+DEFINE_string(phi, "",
+              "File with phi, for the new layers' metaperturb_param.phi; default: the one that "
+              "comes with the project; none: phi is drawn at random");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");
 DEFINE_double(spatial_norm_factor, 32, "Height of the network's input");
 DEFINE_string(
@@ -41,14 +44,23 @@ DEFINE_double(label_smoothing, 0.1, "label_smoothing: share of the uniform distr
 DEFINE_int32(cutout_length, 16, "cutout: side of the square in pixels");
 DEFINE_double(survival_prob, 0.5, "stochastic_depth: that of the last block");
 
+namespace {
+
+bool IsForForeignHost() {
+  ENFORCE(FLAGS_host == "metaperturb" || FLAGS_host == "caffe")
+      << "--host=" << FLAGS_host << ": metaperturb or caffe";
+  return FLAGS_host == "caffe";
+}
+
+}  // namespace
+
 metaperturb::InsertOptions InsertOptionsFromFlags() {
   metaperturb::InsertOptions options;
   options.shared = FLAGS_shared;
-  ENFORCE(FLAGS_host == "metaperturb" || FLAGS_host == "caffe")
-      << "--host=" << FLAGS_host << ": metaperturb or caffe";
-  options.as_param_str = FLAGS_host == "caffe";
+  options.as_param_str = IsForForeignHost();
   ENFORCE(FLAGS_anneal_iter >= 0) << "--anneal_iter is " << FLAGS_anneal_iter;
-  if (!FLAGS_phi.empty()) options.param.set_phi(FLAGS_phi);
+  if (!FLAGS_phi.empty() && FLAGS_phi != "none") options.param.set_phi(FLAGS_phi);
+  if (FLAGS_phi.empty() && !FLAGS_shared) options.param.set_phi(metaperturb::ShippedPhi());
   if (FLAGS_spatial_norm_factor != 32) {
     options.param.set_spatial_norm_factor(static_cast<float>(FLAGS_spatial_norm_factor));
   }
@@ -83,7 +95,7 @@ metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
         "lie in (0, 1]");
   metaperturb::RegularizerOptions options;
   options.type = FLAGS_regularizer;
-  options.as_param_str = InsertOptionsFromFlags().as_param_str;
+  options.as_param_str = IsForForeignHost();
   options.dropblock.set_drop_prob(static_cast<float>(FLAGS_drop_prob));
   options.dropblock.set_block_size(static_cast<uint32_t>(FLAGS_block_size));
   if (FLAGS_anneal_iter > 0) {
