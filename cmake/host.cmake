@@ -28,8 +28,10 @@ get_filename_component(host_pb_include ${host_pb_header}/../../.. ABSOLUTE)
 get_filename_component(host_pb_folder ${host_pb_header}/.. ABSOLUTE)
 get_filename_component(host_proto_folder ${host_proto}/.. ABSOLUTE)
 
-# A host that took metaperturb_param into its caffe.proto has the message compiled in.
+# A host that took metaperturb_param, or the regularisers' fields, into its caffe.proto has these
+# messages compiled in.
 file(STRINGS ${host_pb_header} host_field REGEX "metaperturb_param\\(\\) const")
+file(STRINGS ${host_pb_header} host_regularizers REGEX "dropblock_param\\(\\) const")
 # One built with CUDA declares its GPU parts unless it is told not to.
 file(STRINGS ${host_library} host_cuda REGEX "libcudart\\.so" LIMIT_COUNT 1)
 
@@ -46,19 +48,23 @@ metaperturb_find(openblas cblas.h openblas libopenblas-dev)  # Caffe's own heade
 # The host registers its messages as "caffe.proto".
 set(proto_root ${PROJECT_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${proto_root}/caffe/proto)
-configure_file(proto/metaperturb.proto ${proto_root}/caffe/proto/metaperturb.proto COPYONLY)
 file(READ proto/meta_solver.proto text)
 string(REPLACE "caffe/proto/caffe.proto" "caffe.proto" text "${text}")
 file(CONFIGURE OUTPUT ${proto_root}/caffe/proto/meta_solver.proto CONTENT "${text}" @ONLY)
 set(proto_files ${proto_root}/caffe/proto/meta_solver.proto)
 set(proto_sources ${proto_root}/caffe/proto/meta_solver.pb.cc)
-if(host_field)
-  # The message is the host's own; ours would be registered a second time.
-  file(WRITE ${proto_root}/caffe/proto/metaperturb.pb.h "#include \"caffe/proto/caffe.pb.h\"\n")
-else()
-  list(APPEND proto_files ${proto_root}/caffe/proto/metaperturb.proto)
-  list(APPEND proto_sources ${proto_root}/caffe/proto/metaperturb.pb.cc)
-endif()
+macro(add_message name in_host)
+  if(${in_host})
+    # The host's own; ours would be registered a second time.
+    file(WRITE ${proto_root}/caffe/proto/${name}.pb.h "#include \"caffe/proto/caffe.pb.h\"\n")
+  else()
+    configure_file(proto/${name}.proto ${proto_root}/caffe/proto/${name}.proto COPYONLY)
+    list(APPEND proto_files ${proto_root}/caffe/proto/${name}.proto)
+    list(APPEND proto_sources ${proto_root}/caffe/proto/${name}.pb.cc)
+  endif()
+endmacro()
+add_message(metaperturb host_field)
+add_message(regularizers host_regularizers)
 add_custom_command(
   OUTPUT ${proto_sources}
   COMMAND protobuf::protoc --proto_path=${proto_root} --proto_path=${host_proto_folder}

@@ -188,7 +188,10 @@ TEST(DropBlockLayer, Mistakes) {
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("block_size: 0")), {&x}), "block_size is 0");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("")), {&flat}), "2 3 (6)");
   LayerParameter stored = LayerFromText(Text(""));
-  for (int i = 0; i < 2; ++i) stored.add_blobs()->mutable_shape()->add_dim(0);
+  for (int i = 0; i < 2; ++i) {
+    stored.add_blobs()->mutable_shape()->add_dim(1);
+    stored.mutable_blobs(i)->add_data(0);
+  }
   EXPECT_ERROR(LayerRun<float>(stored, {&x}), "not the one count of passes");
 }
 

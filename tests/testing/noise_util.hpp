@@ -40,7 +40,7 @@ void SetNextPass(Layer<Dtype>* layer, uint64_t pass) {
 template <typename Dtype>
 std::vector<std::vector<Dtype>> ThirdPass(const std::string& text, const Blob<Dtype>& input,
                                           const std::vector<Blob<Dtype>*>& more = {},
-                                          bool in_place = false, int block = 1) {
+                                          bool in_place = false, [[maybe_unused]] int block = 1) {
   Caffe::set_random_seed(9);
   Blob<Dtype> x, y;
   x.CopyFrom(input, false, true);
@@ -71,7 +71,7 @@ std::vector<std::vector<Dtype>> ThirdPass(const std::string& text, const Blob<Dt
 /// The same for any number of threads, in place and in any layout.
 inline void ExpectSameEverywhere(const std::string& text, const Blob<float>& x,
                                  const std::vector<Blob<float>*>& more, bool also_in_place,
-                                 bool in_blocks) {
+                                 [[maybe_unused]] bool in_blocks) {
   const auto expected = ThirdPass(text, x, more);
   const int threads_before = omp_get_max_threads();
   for (const int threads : {1, 2, 3}) {
@@ -90,8 +90,6 @@ inline void ExpectSameEverywhere(const std::string& text, const Blob<float>& x,
       EXPECT_EQ(expected, ThirdPass(text, x, more, true, block)) << "in place, blocks of " << block;
     }
   }
-#else
-  (void)in_blocks;
 #endif
 }
 

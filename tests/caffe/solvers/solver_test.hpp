@@ -211,7 +211,7 @@ void CheckResumeWith(const std::string& text) {
 template <typename Dtype>
 void CheckResume(const std::string& text) {
   CheckResumeWith<Dtype>(text);
-  CheckResumeWith<Dtype>(text + " regularization_type: 'L2-SP'");
+  CheckResumeWith<Dtype>(text + " regularization_type: 'L2-SP' clip_gradients: 0.5");
 }
 
 }  // namespace testing
