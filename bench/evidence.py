@@ -5,9 +5,10 @@
         [--targets=cifar10_50] [--networks=conv4,resnet20] [--methods=plain,dropblock,...] [--seeds=1,2,3]
         [--steps=10000 --batch=128]      the paper's schedule; fewer is a short schedule, and the table says so
 
-A job is one training: a target, a network, a method and a seed, which chooses the training images, too. What is done
-is kept below --run and not repeated: the same command goes on where it was stopped, more seeds or methods add to the
-table. One row alone: the same command with one target, one network and one method. --table only prints what is there.
+A job is one training: a target, a network, a method and a seed, which chooses the training images, too. Each adds a
+line to --results, with its settings, and is not repeated while the line is there: the same command goes on where it was
+stopped (networks in training from their snapshots below --run), more seeds or methods add to the table. One row alone:
+one target, one network, one method, and --results=FILE to measure it again. --table only prints what is there.
 Every method has the same images, steps and optimiser (Adam 1e-3, weight decay 5e-4, x0.3 at 40, 70 and 90 %); its own
 constants are its paper's. Nothing is chosen by the test images. Methods:
   plain, metaperturb (--phi), metaperturb_authors (--authors_phi),
@@ -15,6 +16,8 @@ constants are its paper's. Nothing is chosen by the test images. Methods:
   finetune, finetune_l2sp, finetune_metaperturb: from the network trained on --source tiny_imagenet=...
 """
 import argparse
+import csv
+import hashlib
 import json
 import os
 import queue
@@ -44,6 +47,7 @@ ADDITIONS = ("resnet", "wrn", "mobilenet_v2")  # networks with residual branches
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="evidence-run")
+    parser.add_argument("--results", help="a line per job; default: results.csv in --run")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--source", action="append", default=[], metavar="DATASET=FILES")
     parser.add_argument("--targets", default="cifar10_50")
@@ -61,6 +65,7 @@ def parse_arguments():
     parser.add_argument("--table", action="store_true", help="print the table of what is there, train nothing")
     a = parser.parse_args()
     a.run, a.build = os.path.abspath(a.run), os.path.abspath(a.build)
+    a.results = os.path.abspath(a.results or os.path.join(a.run, "results.csv"))
     a.sources = dict(s.split("=", 1) for s in a.source)
     for name, known in (("targets", TARGETS), ("methods", METHODS)):
         setattr(a, name, getattr(a, name).split(","))
@@ -182,16 +187,51 @@ def do_job(a, sources, job, cpu):
     weights = sources.get(network, cpu) if method.startswith("finetune") else None
     phi = a.authors_phi if method == "metaperturb_authors" else a.phi
     net, trained, seconds = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
-    samples = a.samples if "metaperturb" in method else 1
-    run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={samples}",
+    run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={settings(a, job)['samples']}",
             f"--images={a.images}", f"--json={folder}/evaluation.json"], cpu, os.path.join(folder, "evaluate.log"))
     with open(f"{folder}/evaluation.json") as text:
         evaluation = json.load(text)
-    result = {key: evaluation[key] for key in ("accuracy", "negative_log_likelihood", "expected_calibration_error")}
-    result.update(seconds=seconds, steps=a.steps, batch=a.batch, samples=samples)
-    with open(f"{folder}/result.json.tmp", "w") as text:
-        json.dump(result, text)
-    os.rename(f"{folder}/result.json.tmp", f"{folder}/result.json")
+    return dict(accuracy=evaluation["accuracy"], nll=evaluation["negative_log_likelihood"],
+                calibration_error=evaluation["expected_calibration_error"], cpu_seconds=seconds)
+
+
+# A line of --results: what says which job it is, then what was measured.
+SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi"]
+MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
+
+
+def settings(a, job):
+    target, network, method, seed = job
+    phi = a.authors_phi if method == "metaperturb_authors" else a.phi
+    digest = ""
+    if "metaperturb" in method and phi:
+        with open(phi, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()[:12]
+    values = (target, network, method, seed, a.steps, a.batch, a.images, a.samples if digest else 1,
+              a.source_steps if method.startswith("finetune") else "", digest)
+    return {name: str(value) for name, value in zip(SETTINGS, values)}
+
+
+def read_results(a):
+    """{settings of a job: what was measured}"""
+    if not os.path.exists(a.results):
+        return {}
+    with open(a.results, newline="") as file:
+        return {tuple(line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED} for line in csv.DictReader(file)}
+
+
+def key_of(a, job):
+    return tuple(settings(a, job).values())
+
+
+def add_result(a, job, measured):
+    os.makedirs(os.path.dirname(a.results), exist_ok=True)
+    begin = not os.path.exists(a.results)
+    with open(a.results, "a", newline="") as file:
+        writer = csv.DictWriter(file, SETTINGS + MEASURED, lineterminator="\n")
+        if begin:
+            writer.writeheader()
+        writer.writerow({**settings(a, job), **{m: f"{measured[m]:.6g}" for m in MEASURED}})
 
 
 def job_folder(a, job):
@@ -208,7 +248,8 @@ def is_possible(a, job):
 
 def work(a, jobs):
     todo = queue.Queue()
-    waiting = [job for job in jobs if not os.path.exists(os.path.join(job_folder(a, job), "result.json"))]
+    known = read_results(a)
+    waiting = [job for job in jobs if key_of(a, job) not in known]
     print(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done before", flush=True)
     for target, seed in sorted({(job[0], job[3]) for job in waiting}):
         dataset, per_class, flags = TARGETS[target]
@@ -226,11 +267,14 @@ def work(a, jobs):
                 return
             start = time.time()
             try:
-                do_job(a, sources, job, cpu)
+                measured = do_job(a, sources, job, cpu)
             except Failed as error:
+                measured = None
                 failures.append(str(error))
                 print(error, file=sys.stderr, flush=True)
             with lock:
+                if measured:
+                    add_result(a, job, measured)
                 done[0] += 1
                 left = (time.time() - began) / done[0] * (len(waiting) - done[0])
                 print(f"[{done[0]}/{len(waiting)}] {' '.join(str(j) for j in job)}: {time.time() - start:.0f} s, "
@@ -249,13 +293,9 @@ def table(a, jobs):
     print(f"{a.steps} steps of {a.batch} images; mean and standard deviation over the seeds\n")
     print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
     print("|---|---|---|---|---|---|---|---|")
+    known = read_results(a)
     for key in dict.fromkeys(job[:3] for job in jobs):
-        results = []
-        for seed in a.seeds:
-            path = os.path.join(job_folder(a, (*key, seed)), "result.json")
-            if os.path.exists(path):
-                with open(path) as text:
-                    results.append(json.load(text))
+        results = [known[k] for k in (key_of(a, (*key, seed)) for seed in a.seeds) if k in known]
         if not results:
             continue
 
@@ -264,8 +304,8 @@ def table(a, jobs):
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             return f"{statistics.mean(values):.{digits}f}{spread}"
 
-        print(f"| {' | '.join(key)} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('negative_log_likelihood', 1, 2)}"
-              f" | {cell('expected_calibration_error', 100, 1)} | {cell('seconds', 1, 0)} |")
+        print(f"| {' | '.join(key)} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
+              f" | {cell('calibration_error', 100, 1)} | {cell('cpu_seconds', 1, 0)} |")
 
 
 def main():
