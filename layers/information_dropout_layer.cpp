@@ -102,6 +102,7 @@ void InformationDropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bot
   Dtype* all_z = z_out_.Data(top[0], block_);
   const bool wants_kl = top.size() > 1;
   const Dtype largest = Alpha(1);
+  const bool mean = param_.test_mean();
   kl_.assign(layout_.num, 0);
   ForEachGroup([&](int n, size_t at, int size, const Dtype* epsilon) {
     const Dtype *x = all_x + at, *a = all_a + at;
@@ -109,7 +110,8 @@ void InformationDropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bot
     double kl = 0;
     for (int i = 0; i < size; ++i) {
       const Dtype alpha = Alpha(Sigmoid(a[i]));
-      z[i] = epsilon ? x[i] * std::exp(alpha * epsilon[i]) : x[i];
+      const Dtype exponent = epsilon ? alpha * epsilon[i] : mean ? alpha * alpha / 2 : Dtype(0);
+      z[i] = exponent != 0 ? x[i] * std::exp(exponent) : x[i];
       if (wants_kl && x[i] != 0) kl -= std::log(alpha / largest);
     }
     kl_[n] += kl;
@@ -133,14 +135,18 @@ void InformationDropoutLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& to
   Dtype* all_da = propagate_down[1] ? da_out_.Diff(bottom[1], block_) : nullptr;
   const Dtype kl_diff = top.size() > 1 ? top[1]->cpu_diff()[0] / layout_.num : Dtype(0);
   const Dtype max_alpha = param_.max_alpha();
+  const bool mean = param_.test_mean();
   ForEachGroup([&](int, size_t at, int size, const Dtype* epsilon) {
     for (int i = 0; i < size; ++i) {
       const Dtype x = all_x[at + i], dz = all_dz[at + i];
       const Dtype s = Sigmoid(all_a[at + i]), alpha = Alpha(s);
-      const Dtype e = epsilon ? std::exp(alpha * epsilon[i]) : Dtype(1);
+      // The exponent of z's factor, and its derivative to alpha.
+      const Dtype exponent = epsilon ? alpha * epsilon[i] : mean ? alpha * alpha / 2 : Dtype(0);
+      const Dtype slope = epsilon ? epsilon[i] : mean ? alpha : Dtype(0);
+      const Dtype e = exponent != 0 ? std::exp(exponent) : Dtype(1);
       if (all_dx) all_dx[at + i] = dz * e;
       if (!all_da) continue;
-      const Dtype through_z = epsilon ? dz * x * e * epsilon[i] : Dtype(0);
+      const Dtype through_z = dz * x * e * slope;
       const Dtype through_kl = x != 0 ? kl_diff / alpha : Dtype(0);
       all_da[at + i] = (through_z - through_kl) * max_alpha * s * (1 - s);
     }

@@ -16,7 +16,8 @@ namespace caffe {
 /// the log-uniform prior: multiplies x by log-normal noise whose strength alpha the network
 /// computes from its input. With the logits a, element by element:
 ///     alpha = 0.001 + max_alpha sigmoid(a)         the 0.001 as in the authors' code
-///     TRAIN: z = x exp(alpha epsilon), epsilon ~ N(0, 1);   TEST: z = x
+///     TRAIN: z = x exp(alpha epsilon), epsilon ~ N(0, 1)
+///     TEST:  z = x as in the authors' code; with test_mean z's mean, x exp(alpha^2 / 2)
 ///     KL = 1/N sum over elements with x != 0 of ln(max_alpha + 0.001) - ln(alpha), in both phases
 /// KL is the divergence from the prior, -ln alpha + constant where x is not 0 and constant where it
 /// is (proposition 3; the authors' code counts all elements); the constant is chosen so that KL is
@@ -24,10 +25,14 @@ namespace caffe {
 /// loss_weight is the paper's beta; in the authors' code beta over the number of training images.
 ///     dx = dz exp(alpha epsilon)
 ///     da = (dz z epsilon - dKL / N [x != 0] / alpha) max_alpha s (1 - s),  s = sigmoid(a)
-/// (TEST: dx = dz, no dz in da). The noise is that of Philox in layers/metaperturb_kernels.hpp.
+/// (TEST: 0, with test_mean alpha / 2, in place of epsilon in dx, and 0, alpha in da). Batch
+/// normalisation behind the layer has learned the statistics of noisy values, whose mean is
+/// exp(alpha^2 / 2) times that of x: there, z = x in TEST can cost nearly all accuracy. The noise
+/// is that of Philox in layers/metaperturb_kernels.hpp.
 ///
 /// bottoms: x, N x C x ...; a of the same shape. Tops: z, not in place; optionally KL, a scalar.
-/// information_dropout_param: max_alpha = 0.7, where the noise's variance is about 1.
+/// information_dropout_param: max_alpha = 0.7, where the noise's variance is about 1;
+/// test_mean = false.
 ///
 /// Errors: max_alpha not above 0; shapes that differ or have less than two axes; in-place use.
 template <typename Dtype>

@@ -91,6 +91,27 @@ int ReluBehind(const NetParameter& net, int place) {
   return -1;
 }
 
+// Where the features of ReLU `relu` go through a maximum, and nowhere else, that pooling layer;
+// otherwise the ReLU. The paper's networks have the noise behind what reduces the image, too; and
+// the maximum of noisy values exceeds that of their means, which is what TEST computes.
+int MaximumBehind(const NetParameter& net, int relu) {
+  const string& blob = net.layer(relu).top(0);
+  int pooling = -1;
+  for (int i = relu + 1; i < net.layer_size(); ++i) {
+    const LayerParameter& layer = net.layer(i);
+    if (std::find(layer.bottom().begin(), layer.bottom().end(), blob) == layer.bottom().end()) {
+      continue;
+    }
+    const caffe::PoolingParameter& param = layer.pooling_param();
+    if (pooling >= 0 || layer.type() != "Pooling" || param.global_pooling() ||
+        param.pool() != caffe::PoolingParameter_PoolMethod_MAX) {
+      return relu;
+    }
+    pooling = i;
+  }
+  return pooling >= 0 ? pooling : relu;
+}
+
 class Inserter {
  public:
   Inserter(const NetParameter& net, const RegularizerOptions& options)
@@ -113,16 +134,18 @@ class Inserter {
 
   int InformationDropout() {
     Refuse("InformationDropout");
-    std::set<int> relus;
+    std::set<int> places;
     for (const auto& place : PerturbationPlaces(net_)) {
       const int relu = ReluBehind(net_, place.first);
-      if (relu >= 0) relus.insert(relu);
+      if (relu >= 0) places.insert(MaximumBehind(net_, relu));
     }
-    ENFORCE(!relus.empty()) << "the network has no convolution with a ReLU behind it";
+    ENFORCE(!places.empty()) << "the network has no convolution with a ReLU behind it";
     const std::map<int, int> channels = Channels();
+    caffe::InformationDropoutParameter param = options_.information_dropout;
+    if (!param.has_test_mean()) param.set_test_mean(HasBatchNorm());
     for (int i = 0; i < net_.layer_size(); ++i) {
       copy_.Add(net_.layer(i));
-      if (!relus.count(i)) continue;
+      if (!places.count(i)) continue;
       const string x = copy_.Present(net_.layer(i).top(0));
       ENFORCE(channels.at(i) > 0) << "layer '" << net_.layer(i).name()
                                   << "': its number of channels cannot be told";
@@ -138,9 +161,9 @@ class Inserter {
       layer->add_top(layer->name() + "_kl");
       layer->add_loss_weight(0);
       layer->add_loss_weight(static_cast<float>(options_.kl_weight));
-      WriteLayerParam(options_.information_dropout, options_.as_param_str, layer);
+      WriteLayerParam(param, options_.as_param_str, layer);
     }
-    return static_cast<int>(relus.size());
+    return static_cast<int>(places.size());
   }
 
   int Cutout() {
@@ -254,6 +277,11 @@ class Inserter {
       ENFORCE(layer.type() != type)
           << "layer '" << layer.name() << "' is a " << type << " layer already";
     }
+  }
+
+  bool HasBatchNorm() const {
+    return std::any_of(net_.layer().begin(), net_.layer().end(),
+                       [](const LayerParameter& layer) { return layer.type() == "BatchNorm"; });
   }
 
   std::map<int, int> Places(const string& type) const {

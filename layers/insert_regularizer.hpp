@@ -29,11 +29,13 @@ struct RegularizerOptions {
 /// stochastic_depth.
 std::vector<std::string> RegularizerNames();
 
-/// Copies `net` with a regulariser, ready to be trained; tested, it is the plain network again.
+/// Copies `net` with a regulariser, ready to be trained; tested, it is the plain network again, or
+/// (stochastic depth, information dropout with test_mean) the mean of the random one.
 ///  - dropblock: a DropBlock wherever MetaPerturb would go (insert_metaperturb.hpp)
-///  - information_dropout: behind the ReLU that follows there, a 1x1 convolution makes the logits
-///    and an InformationDropout with its divergence in the loss follows; a place without ReLU is
-///    passed over
+///  - information_dropout: behind the ReLU that follows there, or the maximum pooling that alone
+///    reads it, a 1x1 convolution makes the logits and an InformationDropout with its divergence in
+///    the loss follows; a place without ReLU is passed over. test_mean is set where the network has
+///    batch normalisation
 ///  - cutout: behind the data
 ///  - mixup: a MixupPlan of the labels, a Mixup behind the data, SoftTargetLoss for SoftmaxWithLoss
 ///  - manifold_mixup: the same with `positions` places, the data and then the first ones of

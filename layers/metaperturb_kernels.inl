@@ -1,10 +1,10 @@
-// The body of metaperturb_kernels.hpp. Each metaperturb_kernels_<isa>.cpp sets kBlock and includes this in a
-// namespace of its own, compiled for that instruction set.
+// The body of metaperturb_kernels.hpp. Each metaperturb_kernels_<isa>.cpp sets kBlock and includes
+// this in a namespace of its own, compiled for that instruction set.
 //
-// Fused: the scale's four stencils end in sums and sign bits, no tensor of theirs is stored; the noise is
-// drawn, added, put through softplus and multiplied with x in one pass. Kept for the backward pass: z, whose
-// derivative is 1 - e^-z, and one sign bit per ReLU. Sums over pixels are formed in float, one image and
-// channel at a time.
+// Fused: the scale's four stencils end in sums and sign bits, no tensor of theirs is stored; the
+// noise is drawn, added, put through softplus and multiplied with x in one pass. Kept for the
+// backward pass: z, whose derivative is 1 - e^-z, and one sign bit per ReLU. Sums over pixels are
+// formed in float, one image and channel at a time.
 
 void SampleGroup(const NoiseSource& noise, const ImageShape& s, int group, float* epsilon) {
   VU channel{};
@@ -110,7 +110,8 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
   }
 }
 
-// Through the product: dx = dy times x's factor; d1 = dL/dmu, padded; lanes = its sum over channels.
+// Through the product: dx = dy times x's factor; d1 = dL/dmu, padded; lanes = its sum over
+// channels.
 inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<float>& output,
                             const float* x, const float* z, const float* dy, float* dx, float* ds,
                             const Scratch& scratch) {
@@ -157,8 +158,8 @@ inline void SetGradients(const ImageShape& s, const Plan& plan, const float* phi
       return [&plan, padded](int h, int w) { return Load(padded + PaddedAt(plan, h, w) * kBlock); };
     };
     TapGradients(s, plan, at(scratch.d2 + g * plan.lanes_padded), scratch.x, sum_a1);
-    TapGradients(s, plan, at(scratch.d1 + g * plan.lanes_padded),
-                 scratch.r + g * plan.lanes_padded, sum_a2);
+    TapGradients(s, plan, at(scratch.d1 + g * plan.lanes_padded), scratch.r + g * plan.lanes_padded,
+                 sum_a2);
   }
   for (int t = 0; t < 9; ++t) {
     dphi[kA1 + t] = Sum(sum_a1[t]);
@@ -167,8 +168,8 @@ inline void SetGradients(const ImageShape& s, const Plan& plan, const float* phi
 }
 
 void BackwardNoise(const ImageShape& s, const float* phi, const float* x, const float* z,
-                   const float* dy, const Output<float>& output, const void* signs, float* dx, float* ds,
-                   float* dphi, float* scratch_base) {
+                   const float* dy, const Output<float>& output, const void* signs, float* dx,
+                   float* ds, float* dphi, float* scratch_base) {
   const Plan plan(s);
   Scratch scratch(s, plan, scratch_base);
   const Bits* r_signs = static_cast<const Bits*>(signs);
@@ -214,8 +215,8 @@ void BackwardNoise(const ImageShape& s, const float* phi, const float* x, const 
   }
 }
 
-// The gradient dq_k of kappa_k's stencil is df / area where the stencil was positive. Three rows of it
-// are enough to add their transposed stencils to dx.
+// The gradient dq_k of kappa_k's stencil is df / area where the stencil was positive. Three rows of
+// it are enough to add their transposed stencils to dx.
 void BackwardScale(const ImageShape& s, const float* phi, const float* x, const void* signs,
                    const float* df, float* dx, float* dphi, float* scratch_base) {
   const Plan plan(s);
@@ -263,8 +264,7 @@ void BackwardScale(const ImageShape& s, const float* phi, const float* x, const 
       const V own = weight[k];
       const Bits* of_k = group_bits + k;
       TapGradients(
-          s, plan,
-          [=](int h, int w) { return Select(of_k[size_t(h * width + w) * 4], own); },
+          s, plan, [=](int h, int w) { return Select(of_k[size_t(h * width + w) * 4], own); },
           scratch.x, sum_kappa[k]);
     }
   }

@@ -1,15 +1,24 @@
-// Vectors of kBlock floats as GCC's vector type: the compiler maps them to whatever the including file is
-// compiled for. Included once per instruction set, inside that file's own namespace.
+// Vectors of kBlock floats as GCC's vector type: the compiler maps them to whatever the including
+// file is compiled for. Included once per instruction set, inside that file's own namespace.
 
 typedef float V __attribute__((vector_size(4 * kBlock), may_alias));
 typedef int32_t VI __attribute__((vector_size(4 * kBlock), may_alias));
 typedef uint32_t VU __attribute__((vector_size(4 * kBlock), may_alias));
 
-inline V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
-inline void Store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
-inline V Set(float f) { return f - V{}; }
-inline V Relu(V v) { return v > 0.0f ? v : V{}; }
-// The sums of neighbouring lanes of a and b, four lanes at a time: a0 + a1, a2 + a3, b0 + b1, b2 + b3, ...
+inline V Load(const float* p) {
+  return *reinterpret_cast<const V*>(p);
+}
+inline void Store(float* p, V v) {
+  *reinterpret_cast<V*>(p) = v;
+}
+inline V Set(float f) {
+  return f - V{};
+}
+inline V Relu(V v) {
+  return v > 0.0f ? v : V{};
+}
+// The sums of neighbouring lanes of a and b, four lanes at a time: a0 + a1, a2 + a3, b0 + b1, b2 +
+// b3, ...
 template <int kLanes = kBlock, class Vector = V>
 inline Vector PairSums(Vector a, Vector b) {
   typedef decltype(a < b) Index;
@@ -17,8 +26,10 @@ inline Vector PairSums(Vector a, Vector b) {
     return __builtin_shuffle(a, b, Index{0, 2, 8, 10, 4, 6, 12, 14}) +
            __builtin_shuffle(a, b, Index{1, 3, 9, 11, 5, 7, 13, 15});
   } else {
-    return __builtin_shuffle(a, b, Index{0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30}) +
-           __builtin_shuffle(a, b, Index{1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31});
+    return __builtin_shuffle(a, b,
+                             Index{0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30}) +
+           __builtin_shuffle(a, b,
+                             Index{1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31});
   }
 }
 inline float Sum(V v) {
@@ -27,8 +38,12 @@ inline float Sum(V v) {
   return kBlock == 8 ? v[0] + v[4] : (v[0] + v[4]) + (v[8 % kBlock] + v[12 % kBlock]);
 }
 
-inline V AsFloat(VI bits) { return reinterpret_cast<V&>(bits); }
-inline VI AsInt(V v) { return reinterpret_cast<VI&>(v); }
+inline V AsFloat(VI bits) {
+  return reinterpret_cast<V&>(bits);
+}
+inline VI AsInt(V v) {
+  return reinterpret_cast<VI&>(v);
+}
 
 // One bit per lane.
 typedef std::conditional<kBlock == 16, uint16_t, uint8_t>::type Bits;
@@ -114,7 +129,8 @@ inline V Uniform(VU u) {
          (1.0f / 16777216.0f);
 }
 
-// Box-Muller as PhiloxNormalPair has it. sin and cos of 2 pi u by folding u - 1/2 into a quarter turn.
+// Box-Muller as PhiloxNormalPair has it. sin and cos of 2 pi u by folding u - 1/2 into a quarter
+// turn.
 inline void NormalPair(VU u0, VU u1, V* out0, V* out1) {
   const V radius = Sqrt(-2.0f * LogOfFraction(Uniform(u0)));
   const V turn = Uniform(u1) - 0.5f;

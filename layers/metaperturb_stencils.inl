@@ -1,5 +1,5 @@
-// 3x3 stencils on one image in channel blocks: what metaperturb_kernels.inl is built from. Arrays with a
-// border of one zero pixel ("padded") spare the stencils every test at the edges.
+// 3x3 stencils on one image in channel blocks: what metaperturb_kernels.inl is built from. Arrays
+// with a border of one zero pixel ("padded") spare the stencils every test at the edges.
 
 struct Plan {
   explicit Plan(const ImageShape& s)
@@ -32,8 +32,8 @@ struct Scratch {
     plane = take(p.area);
     end = base;
   }
-  // Padded: x of one group, three rows of four interleaved planes, and r and the gradients d1, d2 of
-  // all groups. `padded` are planes without channels.
+  // Padded: x of one group, three rows of four interleaved planes, and r and the gradients d1, d2
+  // of all groups. `padded` are planes without channels.
   float *x, *rows[3], *r, *d1, *d2;
   float *lanes, *lanes2, *padded[3], *plane, *end;
 };
@@ -49,8 +49,8 @@ V Mask(const ImageShape& s, int group) {
   return mask;
 }
 
-// kKernels cross-correlations at kPixels neighbouring pixels: `at` points to the first pixel's upper left
-// neighbour in a padded block plane; taps[t * kKernels + j] is tap t of kernel j.
+// kKernels cross-correlations at kPixels neighbouring pixels: `at` points to the first pixel's
+// upper left neighbour in a padded block plane; taps[t * kKernels + j] is tap t of kernel j.
 template <int kPixels, int kKernels>
 inline void Stencils(const float* at, int stride, const float* taps, V sum[kPixels][kKernels]) {
   for (int p = 0; p < kPixels; ++p) {
@@ -74,8 +74,8 @@ inline void Stencils(const float* at, int stride, const float* taps, V sum[kPixe
 }
 
 // One sum per pixel, over kPlanes planes that are interleaved pixel by pixel: rows[u] points to the
-// first pixel's neighbours in row u; taps[9 * k + t] is tap t of plane k. Every value is loaded once
-// per row of taps.
+// first pixel's neighbours in row u; taps[9 * k + t] is tap t of plane k. Every value is loaded
+// once per row of taps.
 template <int kPixels, int kPlanes>
 inline void SumOfStencils(const float* const rows[3], const float* taps, V sum[kPixels]) {
   for (int p = 0; p < kPixels; ++p) sum[p] = V{};
@@ -201,9 +201,9 @@ inline void SumLanes(const ImageShape& s, const Plan& plan, const float* lanes, 
       const V cd = PairSums(Load(from + 2 * kBlock), Load(from + 3 * kBlock));
       const V sums = PairSums(ab, cd) * scale;  // of four lanes each: a b c d, a b c d, ...
       for (int p = 0; p < 4; ++p) {
-        to[w + p] = kBlock == 8 ? sums[p] + sums[p + 4]
-                                : (sums[p] + sums[p + 4]) +
-                                      (sums[p + 8 % kBlock] + sums[p + 12 % kBlock]);
+        to[w + p] = kBlock == 8
+                        ? sums[p] + sums[p + 4]
+                        : (sums[p] + sums[p + 4]) + (sums[p + 8 % kBlock] + sums[p + 12 % kBlock]);
       }
     }
     for (; w < s.width; ++w, from += kBlock) to[w] = scale * Sum(Load(from));
@@ -254,8 +254,8 @@ inline void PlaneTapGradients(const ImageShape& s, const Plan& plan, const float
     float sum = 0;
     for (int h = 0; h < s.height; ++h) {
       for (int w = 0; w < s.width; ++w) {
-        sum += d_padded[PaddedAt(plan, h, w)] *
-               in_padded[size_t(h + t / 3) * plan.stride + w + t % 3];
+        sum +=
+            d_padded[PaddedAt(plan, h, w)] * in_padded[size_t(h + t / 3) * plan.stride + w + t % 3];
       }
     }
     out[t] = sum;

@@ -1,27 +1,39 @@
 // Included once per instruction set, inside that file's own namespace, after kBlock (floats of a
 // vector) and kRows (tiles whose products are held in registers at once).
 
-constexpr int Positions(int tile) { return (tile + 2) * (tile + 2); }
+constexpr int Positions(int tile) {
+  return (tile + 2) * (tile + 2);
+}
 constexpr int kPanel = kWinogradPanel;
 
 typedef float V __attribute__((vector_size(4 * kBlock), may_alias));
 
-inline V Load(const float* p) { return *reinterpret_cast<const V*>(p); }
-inline void Store(float* p, V v) { *reinterpret_cast<V*>(p) = v; }
-inline V Set(float f) { return f - V{}; }
+inline V Load(const float* p) {
+  return *reinterpret_cast<const V*>(p);
+}
+inline void Store(float* p, V v) {
+  *reinterpret_cast<V*>(p) = v;
+}
+inline V Set(float f) {
+  return f - V{};
+}
 
 // Distance between two tiles, and between two positions: not a multiple of a page, since the same
 // offset in many pages falls into the same few lines of the cache.
-inline size_t TileStride(int channels) { return channels + (channels % 128 == 0 ? 16 : 0); }
-inline size_t PositionStride(int channels, int tiles) { return TileStride(channels) * tiles + 16; }
+inline size_t TileStride(int channels) {
+  return channels + (channels % 128 == 0 ? 16 : 0);
+}
+inline size_t PositionStride(int channels, int tiles) {
+  return TileStride(channels) * tiles + 16;
+}
 
 // ---- transforms along one axis, of tiles of kTile outputs ----
 
 template <int kTile>
 struct Axis;
 
-// Evaluation points 0, +-a, +-b, infinity with a^2 = 1/2, b^2 = 2: their rounding error is that of a
-// direct sum, a quarter of what the customary 0, +-1, +-2 give.
+// Evaluation points 0, +-a, +-b, infinity with a^2 = 1/2, b^2 = 2: their rounding error is that of
+// a direct sum, a quarter of what the customary 0, +-1, +-2 give.
 template <>
 struct Axis<4> {
   static constexpr float kA = 0.70710678f, kB = 1.41421356f;
@@ -207,8 +219,9 @@ void InputTiles(const WinogradShape& s, const float* src, int begin, int end, fl
   const size_t plane = size_t(s.in_h) * s.in_w * kBlock;
   for (int g = 0; g < s.in_groups; ++g) {
     ForTiles<kTile>(s, begin, end, [&](int t, int n, int row, int column) {
-      InputTile<kTile>(src + (size_t(n) * s.in_groups + g) * plane, s.in_h, s.in_w, row * kTile - s.pad_h,
-                column * kTile - s.pad_w, out + t * tile_stride + g * kBlock, stride);
+      InputTile<kTile>(src + (size_t(n) * s.in_groups + g) * plane, s.in_h, s.in_w,
+                       row * kTile - s.pad_h, column * kTile - s.pad_w,
+                       out + t * tile_stride + g * kBlock, stride);
     });
   }
 }
@@ -273,7 +286,9 @@ inline void Sums(const float* v, size_t v_stride, const float* z, size_t z_strid
   }
 }
 
-inline int RoundUp(int n) { return (n + kRows - 1) / kRows * kRows; }
+inline int RoundUp(int n) {
+  return (n + kRows - 1) / kRows * kRows;
+}
 
 // ---- the entries of the table ----
 
@@ -316,13 +331,13 @@ void TransformWeights(const float* weights, int channels_out, int channels_in, p
 template <int kTile>
 size_t ConvolveScratch(int in_groups, int out_groups, int tiles) {
   const int rows = RoundUp(tiles);
-  return Positions(kTile) * (PositionStride(in_groups * kBlock, rows) +
-                       PositionStride(out_groups * kBlock, rows));
+  return Positions(kTile) *
+         (PositionStride(in_groups * kBlock, rows) + PositionStride(out_groups * kBlock, rows));
 }
 
 template <int kTile>
-void Convolve(const WinogradShape& s, const float* src, const float* transformed,
-              const float* bias, int begin, int end, float* scratch, float* dst) {
+void Convolve(const WinogradShape& s, const float* src, const float* transformed, const float* bias,
+              int begin, int end, float* scratch, float* dst) {
   const int in = s.in_groups * kBlock, out = s.out_groups * kBlock;
   const int rows = RoundUp(end - begin);
   const size_t v_tile = TileStride(in), m_tile = TileStride(out);
@@ -349,16 +364,16 @@ void Convolve(const WinogradShape& s, const float* src, const float* transformed
     V b = {};
     if (bias) std::memcpy(&b, bias + g * kBlock, sizeof b);
     ForTiles<kTile>(s, begin, end, [&](int t, int n, int row, int column) {
-      OutputTile<kTile>(m + t * m_tile + g * kBlock, m_stride, b, s.out_h, s.out_w, row * kTile, column * kTile,
-                 dst + (size_t(n) * s.out_groups + g) * plane);
+      OutputTile<kTile>(m + t * m_tile + g * kBlock, m_stride, b, s.out_h, s.out_w, row * kTile,
+                        column * kTile, dst + (size_t(n) * s.out_groups + g) * plane);
     });
   }
 }
 
 template <int kTile>
 size_t GradientScratch(int in_groups, int out_groups, int tiles) {
-  return Positions(kTile) * (PositionStride(in_groups * kBlock, tiles) +
-                       PositionStride(out_groups * kBlock, tiles));
+  return Positions(kTile) *
+         (PositionStride(in_groups * kBlock, tiles) + PositionStride(out_groups * kBlock, tiles));
 }
 
 template <int kTile>
@@ -373,8 +388,9 @@ void Gradient(const WinogradShape& s, const float* src, const float* dst_diff, i
   const size_t plane = size_t(s.out_h) * s.out_w * kBlock;
   for (int g = 0; g < groups; ++g) {
     ForTiles<kTile>(s, begin, end, [&](int t, int n, int row, int column) {
-      OutputDiffTile<kTile>(dst_diff + (size_t(n) * s.out_groups + first_group + g) * plane, s.out_h,
-                     s.out_w, row * kTile, column * kTile, z + t * z_tile + g * kBlock, z_stride);
+      OutputDiffTile<kTile>(dst_diff + (size_t(n) * s.out_groups + first_group + g) * plane,
+                            s.out_h, s.out_w, row * kTile, column * kTile,
+                            z + t * z_tile + g * kBlock, z_stride);
     });
   }
   for (int p = 0; p < Positions(kTile); ++p) {
@@ -395,8 +411,7 @@ void Gradient(const WinogradShape& s, const float* src, const float* dst_diff, i
 
 template <int kTile>
 void AddGradient(const float* sums, int count, size_t distance, int channels_out, int channels_in,
-                 int first_group, int last_group, int first_in, int last_in,
-                 float* weights_diff) {
+                 int first_group, int last_group, int first_in, int last_in, float* weights_diff) {
   constexpr int kIn = kTile + 2;
   const int in = (channels_in + kBlock - 1) / kBlock * kBlock;
   const int out = (last_group - first_group) * kBlock;
@@ -430,8 +445,14 @@ void AddGradient(const float* sums, int count, size_t distance, int channels_out
 
 template <int kTile>
 constexpr WinogradKernels Table() {
-  return {kBlock, kRows, TransformWeights<kTile>, ConvolveScratch<kTile>, GradientScratch<kTile>,
-          Convolve<kTile>, Gradient<kTile>, AddGradient<kTile>};
+  return {kBlock,
+          kRows,
+          TransformWeights<kTile>,
+          ConvolveScratch<kTile>,
+          GradientScratch<kTile>,
+          Convolve<kTile>,
+          Gradient<kTile>,
+          AddGradient<kTile>};
 }
 
 const WinogradKernels kKernels2 = Table<2>(), kKernels4 = Table<4>();

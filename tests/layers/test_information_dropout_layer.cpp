@@ -77,10 +77,12 @@ TEST(InformationDropoutLayer, Gradient) {
   Blob<double> x(2, 3, 2, 3), logits(2, 3, 2, 3), z, kl;
   FillActivations(&x, 1, false);
   FillGaussian(&logits, 2);
-  for (const char* more : {"", "phase: TEST", "loss_weight: 0 loss_weight: 0.3"}) {
-    const auto layer = LayerRegistry<double>::CreateLayer(LayerFromText(Text("", more)));
-    GradientChecker<double>(1e-5, 1e-7)
-        .CheckGradientExhaustive(layer.get(), {&x, &logits}, {&z, &kl});
+  for (const char* param : {"", "test_mean: true"}) {
+    for (const char* more : {"", "phase: TEST", "loss_weight: 0 loss_weight: 0.3"}) {
+      const auto layer = LayerRegistry<double>::CreateLayer(LayerFromText(Text(param, more)));
+      GradientChecker<double>(1e-5, 1e-7)
+          .CheckGradientExhaustive(layer.get(), {&x, &logits}, {&z, &kl});
+    }
   }
 }
 
@@ -107,6 +109,28 @@ TEST(InformationDropoutLayer, IdentityInTest) {
   const auto result = ThirdPass<float>(Text("", "phase: TEST"), x, {&logits});
   EXPECT_EQ(DataOf(x), result[0]);
   EXPECT_EQ(DataOf(x), result[1]);
+}
+
+// The mean over many draws in TRAIN approaches what TEST computes with test_mean.
+TEST(InformationDropoutLayer, TestMeanIsTheMeanOfTraining) {
+  Blob<double> x(1, 4, 2, 2), logits(1, 4, 2, 2);
+  FillActivations(&x, 1, false);
+  FillGaussian(&logits, 2);
+  LayerRun<double> test(LayerFromText(Text("test_mean: true", "phase: TEST")), {&x, &logits}, 2);
+  LayerRun<double> train(LayerFromText(Text("test_mean: true", "phase: TRAIN")), {&x, &logits}, 2);
+  test.Forward();
+  const int passes = 20000;
+  std::vector<double> mean(x.count());
+  for (int pass = 0; pass < passes; ++pass) {
+    train.Forward();
+    for (int i = 0; i < x.count(); ++i) mean[i] += train.top[0]->cpu_data()[i] / passes;
+  }
+  for (int i = 0; i < x.count(); ++i) {
+    const double alpha = Alpha(logits.cpu_data()[i]);
+    // The factor's deviation is sqrt(exp(alpha^2) - 1) of its mean.
+    const double error = std::sqrt(std::expm1(alpha * alpha) / passes);
+    EXPECT_NEAR(1, mean[i] / test.top[0]->cpu_data()[i], 5 * error) << i;
+  }
 }
 
 TEST(InformationDropoutLayer, FloatAgreesWithDouble) {

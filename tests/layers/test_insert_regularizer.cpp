@@ -103,6 +103,33 @@ TEST(InsertRegularizerTest, InformationDropoutBehindTheReLU) {
   EXPECT_EQ("res3a", Find(resnet, "res3a_relu_id").bottom(0));
   EXPECT_EQ(32u, Find(resnet, "res3a_relu_alpha").convolution_param().num_output());
   EXPECT_EQ("res3a_relu_id", Find(resnet, "res3b_conv1").bottom(0));
+  // The network has batch normalisation, the small one above has not.
+  EXPECT_TRUE(
+      LayerParam<caffe::InformationDropoutParameter>(Find(resnet, "res3a_relu_id")).test_mean());
+  EXPECT_FALSE(LayerParam<caffe::InformationDropoutParameter>(Find(out, "relu_id")).test_mean());
+}
+
+TEST(InsertRegularizerTest, InformationDropoutBehindMaximumPooling) {
+  const NetParameter conv4 = With("information_dropout", Model("conv4"), 4);
+  EXPECT_EQ("pool1", Find(conv4, "pool1_alpha").bottom(0));
+  EXPECT_EQ("pool1", Find(conv4, "pool1_id").bottom(0));
+  EXPECT_EQ("pool1_id", Find(conv4, "conv2").bottom(0));
+  // Not behind an average, and not where someone else reads the ReLU's top.
+  NetParameter average = Model("conv4");
+  for (LayerParameter& layer : *average.mutable_layer()) {
+    if (layer.name() == "pool1") {
+      layer.mutable_pooling_param()->set_pool(caffe::PoolingParameter_PoolMethod_AVE);
+    }
+  }
+  LayerParameter* reader = average.add_layer();
+  reader->set_name("reader");
+  reader->set_type("Power");
+  reader->add_bottom("conv2_bn");
+  reader->add_top("read");
+  const NetParameter behind_relu = With("information_dropout", average, 4);
+  EXPECT_EQ("conv1_bn", Find(behind_relu, "conv1_bn_relu_id").bottom(0));
+  EXPECT_EQ("conv2_bn", Find(behind_relu, "conv2_bn_relu_id").bottom(0));
+  EXPECT_EQ("pool3", Find(behind_relu, "pool3_id").bottom(0));
 }
 
 TEST(InsertRegularizerTest, CutoutBehindTheData) {
@@ -293,8 +320,9 @@ TEST_P(TrainsTest, LoadsTrainsAndTestsAsThePlainNetwork) {
     EXPECT_LT(last, first);  // one class only
     NetParameter weights;
     solver->net()->ToProto(&weights);
-    if (GetParam() == "stochastic_depth") {
-      options.survival_prob = 1;
+    if (GetParam() == "stochastic_depth" || GetParam() == "information_dropout") {
+      options.survival_prob = 1;  // the expected network is the plain one
+      options.information_dropout.set_test_mean(false);
       InsertRegularizer(Model(model), options, &net);
     }
     const auto plain = TestNet(Model(model), weights), regularised = TestNet(net, weights);

@@ -61,10 +61,11 @@ size_t Weights(const Net<float>& net) {
 TEST_F(Models, AreWhatGenerateWrites) {
   for (const string model : kModels) {
     const string folder = "models/" + model;
-    ASSERT_EQ(0, Run("metaperturb", "generate --model=" + model +
-                                        " --phi=models/phi/tiny_imagenet_resnet20.caffemodel --test_samples=5"
-                                        " --output=" +
-                                        folder))
+    ASSERT_EQ(0, Run("metaperturb",
+                     "generate --model=" + model +
+                         " --phi=models/phi/tiny_imagenet_resnet20.caffemodel --test_samples=5"
+                         " --output=" +
+                         folder))
         << output_;
     std::set<string> written;
     for (const auto& entry : std::filesystem::directory_iterator(Path(folder))) {
