@@ -288,23 +288,33 @@ def work(a, jobs):
     return failures
 
 
-def table(a, jobs):
-    """Mean and standard deviation over the seeds, in Markdown."""
+def table(a):
+    """Mean and standard deviation over the seeds, in Markdown: what --results has of these targets, networks and methods."""
+    wanted = {"target": a.targets, "network": a.networks, "method": a.methods, "seed": [str(s) for s in a.seeds],
+              "steps": [str(a.steps)], "batch": [str(a.batch)], "images": [str(a.images)]}
+    rows = {}  # by the settings but the seed
+    for key, measured in read_results(a).items():
+        line = dict(zip(SETTINGS, key))
+        if all(line[name] in values for name, values in wanted.items()):
+            del line["seed"]
+            rows.setdefault(tuple(line.items()), []).append(measured)
+    order = sorted(rows, key=lambda row: [wanted[name].index(dict(row)[name]) for name in ("target", "network", "method")])
+    names = [tuple(dict(row)[name] for name in ("target", "network", "method")) for row in order]
     print(f"{a.steps} steps of {a.batch} images; mean and standard deviation over the seeds\n")
     print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
     print("|---|---|---|---|---|---|---|---|")
-    known = read_results(a)
-    for key in dict.fromkeys(job[:3] for job in jobs):
-        results = [known[k] for k in (key_of(a, (*key, seed)) for seed in a.seeds) if k in known]
-        if not results:
-            continue
+    for row, name in zip(order, names):
+        results = rows[row]
 
-        def cell(name, factor, digits):
-            values = [factor * r[name] for r in results]
+        def cell(measure, factor, digits):
+            values = [factor * r[measure] for r in results]
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             return f"{statistics.mean(values):.{digits}f}{spread}"
 
-        print(f"| {' | '.join(key)} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
+        more = ""
+        if names.count(name) > 1:  # such as two files of phi
+            more = "".join(f", {k} {v}" for k, v in row if v and k in ("samples", "source_steps", "phi"))
+        print(f"| {' | '.join(name)}{more} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
               f" | {cell('calibration_error', 100, 1)} | {cell('cpu_seconds', 1, 0)} |")
 
 
@@ -317,8 +327,7 @@ def main():
         failures = [] if a.table else work(a, jobs)
     except Failed as error:
         sys.exit(f"evidence.py: {error}")
-    by_row = sorted(jobs, key=lambda j: (a.targets.index(j[0]), a.networks.index(j[1]), a.methods.index(j[2])))
-    table(a, by_row)
+    table(a)
     if failures:
         sys.exit(f"evidence.py: {len(failures)} of {len(jobs)} jobs failed")
 
