@@ -171,7 +171,7 @@ class Sources:
     def get(self, network, cpu):
         with self.lock:
             if network not in self.weights:
-                folder = os.path.join(self.a.run, "source", network)
+                folder = os.path.join(self.a.run, "source", f"{self.a.source_steps}x{self.a.batch}", network)
                 os.makedirs(folder, exist_ok=True)
                 data = convert(self.a, "tiny_imagenet", "tiny_imagenet", 0, [], 1, cpu)
                 self.weights[network] = train(self.a, folder, data, network, "plain", 1, self.a.source_steps, cpu)[1]
@@ -235,8 +235,10 @@ def add_result(a, job, measured):
 
 
 def job_folder(a, job):
+    """Of its own for all that the training depends on: what is found there is gone on with."""
     target, network, method, seed = job
-    return os.path.join(a.run, f"{a.steps}x{a.batch}", target, network, method, f"s{seed}")
+    more = "".join("_" + settings(a, job)[name] for name in ("source_steps", "phi") if settings(a, job)[name])
+    return os.path.join(a.run, f"{a.steps}x{a.batch}", target, network, method + more, f"s{seed}")
 
 
 def is_possible(a, job):
