@@ -24,7 +24,7 @@ class ErrorStream {
   ErrorStream() = default;
   ErrorStream(const ErrorStream&) = delete;
   ErrorStream& operator=(const ErrorStream&) = delete;
-  ~ErrorStream() noexcept(false) { throw Error(stream_.str()); }
+  [[noreturn]] ~ErrorStream() noexcept(false) { throw Error(stream_.str()); }
   std::ostream& stream() { return stream_; }
 
  private:
