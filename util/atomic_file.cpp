@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "util/error.hpp"
 
@@ -44,6 +46,21 @@ void AtomicFile::Commit() {
 
 void AtomicFile::Fail() const {
   throw Error(path_ + ": cannot be written: " + std::strerror(errno));
+}
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_other(status)) {
+    errno = 0;
+    std::ofstream stream(path);
+    stream << text;
+    ENFORCE(stream.flush()) << path << ": cannot be written: " << std::strerror(errno);
+    return;
+  }
+  AtomicFile file(path);
+  file.Write(text.data(), text.size());
+  file.Commit();
 }
 
 }  // namespace caffe

@@ -27,6 +27,10 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// Makes the text the whole content of a file, by an AtomicFile. What stands under the name and is
+/// no regular file (a pipe, /dev/stdout) is written into.
+void WriteFile(const std::string& path, const std::string& text);
+
 }  // namespace caffe
 
 #endif  // METAPERTURB_UTIL_ATOMIC_FILE_HPP_

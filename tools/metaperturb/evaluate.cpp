@@ -1,9 +1,7 @@
 // metaperturb evaluate: how good a trained network's predictions are, mean over noise samples.
 
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -17,6 +15,7 @@
 #include "tools/metaperturb/perturbation_scores.hpp"
 #include "tools/metaperturb/pgd_attack.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 #include "util/prediction_scores.hpp"
 #include "util/progress.hpp"
@@ -183,13 +182,6 @@ string Table(const Evaluation& evaluation) {
   return table.str();
 }
 
-void WriteText(const string& file, const string& text) {
-  errno = 0;
-  std::ofstream stream(file);
-  stream << text;
-  ENFORCE(stream.flush()) << file << ": cannot be written: " << std::strerror(errno);
-}
-
 string Page(const Evaluation& evaluation) {
   using metaperturb::EscapeXml;
   ostringstream page;
@@ -306,7 +298,7 @@ int RunEvaluate() {
     throw Error(FLAGS_model + ": " + e.what());
   }
   std::cout << Table(evaluation) << std::flush;
-  if (!FLAGS_json.empty()) WriteText(FLAGS_json, Json(evaluation));
-  if (!FLAGS_output.empty()) WriteText(FLAGS_output, Page(evaluation));
+  if (!FLAGS_json.empty()) caffe::WriteFile(FLAGS_json, Json(evaluation));
+  if (!FLAGS_output.empty()) caffe::WriteFile(FLAGS_output, Page(evaluation));
   return 0;
 }

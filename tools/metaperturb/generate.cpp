@@ -14,6 +14,7 @@
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 DECLARE_string(model);
@@ -49,10 +50,7 @@ void Write(const google::protobuf::Message& message, const string& file, const s
   string text;
   google::protobuf::TextFormat::Printer printer;
   CHECK(printer.PrintToString(message, &text));
-  std::ofstream stream(file);
-  stream << "# " << about << "\n" << text;
-  stream.close();
-  ENFORCE(stream) << file << ": cannot be written: " << std::strerror(errno);
+  caffe::WriteFile(file, "# " + about + "\n" + text);
 }
 
 int Crop() {

@@ -6,6 +6,7 @@
 #include "caffe/common.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 DECLARE_string(output);
@@ -78,9 +79,8 @@ int RunPlot() {
     loss.series.push_back({run.name, run.loss});
     accuracy.series.push_back({run.name, run.accuracy});
   }
-  std::ofstream svg(FLAGS_output);
+  std::ostringstream svg;
   metaperturb::WriteCharts(svg, {loss, accuracy});
-  svg.close();
-  ENFORCE(svg) << FLAGS_output << ": cannot be written: " << std::strerror(errno);
+  caffe::WriteFile(FLAGS_output, svg.str());
   return 0;
 }

@@ -1,6 +1,5 @@
 // metaperturb report: a meta-training run as one HTML page that needs nothing else.
 
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include "layers/read_phi.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 DEFINE_string(csv, "", "report: the run's numbers, as MetaSolverParameter.csv wrote them");
@@ -173,7 +173,7 @@ int RunReport() {
   const vector<Column> columns = ReadCsv(FLAGS_csv);
   const vector<double> phi = FLAGS_phi.empty() ? vector<double>() : caffe::ReadPhi(FLAGS_phi);
 
-  std::ofstream out(FLAGS_output);
+  std::ostringstream out;
   out << std::setprecision(3)
       << "<!DOCTYPE html>\n<html lang='en'><head><meta "
          "charset='utf-8'/><title>Meta-training</title>\n"
@@ -204,7 +204,6 @@ int RunReport() {
   if (!phi.empty()) WritePhi(out, phi);
   WriteLayers(out, columns);
   out << "</body></html>\n";
-  out.close();
-  ENFORCE(out) << FLAGS_output << ": cannot be written: " << std::strerror(errno);
+  caffe::WriteFile(FLAGS_output, out.str());
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 using namespace caffe;  // NOLINT
@@ -29,12 +30,6 @@ string Format(const PhiScore& score) {
   return text.str();
 }
 
-void WriteText(const string& file, const string& text) {
-  std::ofstream stream(file);
-  stream << text;
-  ENFORCE(stream.flush().good()) << file << ": cannot be written";
-}
-
 // Text for AllGather: a line "INDEX SCORE" per run that this process scored.
 string ScoreMine(const MetaSolverParameter& param, int count, const SolverParameter& target,
                  bool resume, const ProcessGroup& group, const ActionCallback& action) {
@@ -49,7 +44,7 @@ string ScoreMine(const MetaSolverParameter& param, int count, const SolverParame
       bool stopped = false;
       score = ScorePhi(target, PhiFile(run), action, &stopped);
       if (stopped) break;
-      WriteText(kept, Format(score));
+      WriteFile(kept, Format(score));
     }
     lines += std::to_string(i) + ' ' + Format(score);
   }
@@ -101,7 +96,7 @@ bool SelectRun(const MetaSolverParameter& param, int count, const SolverParamete
     const string prefix = param.snapshot_prefix();
     NetParameter phi;
     ReadNetParamsFromBinaryFileOrDie(PhiFile(RunOf(param, best, count)), &phi);
-    WriteText(prefix + "_selection.csv", table.str());
+    WriteFile(prefix + "_selection.csv", table.str());
     WriteProtoToBinaryFile(phi, prefix + "_phi.caffemodel");
     LOG(INFO) << "Chosen: run " << best << "; its phi is in " << prefix << "_phi.caffemodel";
   });
