@@ -52,6 +52,28 @@ void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
 }
 
 template <typename Dtype>
+vector<int> BasePrefetchingDataLayer<Dtype>::BatchShape(const Datum& first, int batch_size) {
+  vector<int> shape = this->data_transformer_->InferBlobShape(first);
+  shape[0] = batch_size;
+  return shape;
+}
+
+template <typename Dtype>
+void BasePrefetchingDataLayer<Dtype>::PlaceImage(const Datum& image, uint64_t record, int i,
+                                                 int batch_size, Batch<Dtype>* batch) {
+  if (i == 0) {
+    batch->data_.Reshape(BatchShape(image, batch_size));
+    batch->label_.Reshape({batch_size});
+    batch->data_.overwrite_cpu_data(1);
+    batch->label_.overwrite_cpu_data(1);
+  }
+  this->data_transformer_->SetRecord(this->random_key(), record);
+  Dtype* place = batch->data_.mutable_cpu_data() + i * static_cast<size_t>(batch->data_.count(1));
+  this->data_transformer_->Transform(image, batch->data_.shape(), place);
+  batch->label_.mutable_cpu_data()[i] = image.label();
+}
+
+template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
                                                   const vector<Blob<Dtype>*>& top) {
   if (!is_started() || expected_pass_ != this->pass()) StartAt(this->pass());

@@ -59,6 +59,11 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   /// Fills the batch for batch->pass. Called in the thread.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
+  /// batch_size x C x H x W for a batch that begins with this image.
+  vector<int> BatchShape(const Datum& first, int batch_size);
+  /// Puts image and label at place i of a batch, transformed with the random numbers of `record`.
+  /// The image at place 0 gives the batch its shape.
+  void PlaceImage(const Datum& image, uint64_t record, int i, int batch_size, Batch<Dtype>* batch);
   void InternalThreadEntry() override;
   void WakeInternalThread() override { prefetch_free_.close(); }
 

@@ -17,7 +17,8 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   }
   stride_ = Caffe::solver_count();
   skip_ += Caffe::solver_rank();
-  Locate(skip_, [&] { top[0]->Reshape(BatchShape(Read())); });
+  Locate(skip_,
+         [&] { top[0]->Reshape(this->BatchShape(Read(), static_cast<int>(param.batch_size()))); });
   if (this->output_labels_) top[1]->Reshape({top[0]->shape(0)});
 }
 
@@ -31,13 +32,6 @@ void DataLayer<Dtype>::Locate(uint64_t record, Function function) {
     THROW_ERROR << this->layer_param_.data_param().source() << ": record '" << cursor_->key()
                 << "': " << e.what();
   }
-}
-
-template <typename Dtype>
-vector<int> DataLayer<Dtype>::BatchShape(const Datum& first) {
-  vector<int> shape = this->data_transformer_->InferBlobShape(first);
-  shape[0] = static_cast<int>(this->layer_param_.data_param().batch_size());
-  return shape;
 }
 
 template <typename Dtype>
@@ -70,25 +64,10 @@ void DataLayer<Dtype>::SeekTo(uint64_t record) {
 template <typename Dtype>
 void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
   const int batch_size = static_cast<int>(this->layer_param_.data_param().batch_size());
-  Dtype* data = nullptr;
-  Dtype* label = nullptr;
-  vector<int> shape;
   for (int i = 0; i < batch_size; ++i) {
     const uint64_t record = batch->pass * batch_size + i;
-    Locate(skip_ + record * stride_, [&] {
-      const Datum datum = Read();
-      if (i == 0) {
-        shape = BatchShape(datum);
-        batch->data_.Reshape(shape);
-        batch->label_.Reshape({batch_size});
-        data = batch->data_.overwrite_cpu_data(1);
-        label = batch->label_.overwrite_cpu_data(1);
-      }
-      this->data_transformer_->SetRecord(this->random_key(), record);
-      const size_t size = batch->data_.count(1);
-      this->data_transformer_->Transform(datum, shape, data + i * size);
-      label[i] = datum.label();
-    });
+    Locate(skip_ + record * stride_,
+           [&] { this->PlaceImage(Read(), record, i, batch_size, batch); });
   }
 }
 

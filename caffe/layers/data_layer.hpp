@@ -32,8 +32,6 @@ class DataLayer : public BasePrefetchingDataLayer<Dtype> {
   void SeekTo(uint64_t record);
   void Advance();
   Datum Read();
-  /// batch_size x C x H x W for a batch that begins with this image.
-  vector<int> BatchShape(const Datum& first);
   /// Runs `function` with the cursor on a record; its Error then names source and key.
   template <typename Function>
   void Locate(uint64_t record, Function function);

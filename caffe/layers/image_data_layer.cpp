@@ -35,7 +35,9 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
-  Locate(LineOf(0), [&](const Datum& first) { top[0]->Reshape(BatchShape(first)); });
+  Locate(LineOf(0), [&](const Datum& first) {
+    top[0]->Reshape(this->BatchShape(first, static_cast<int>(param.batch_size())));
+  });
   top[1]->Reshape({top[0]->shape(0)});
 }
 
@@ -49,13 +51,6 @@ void ImageDataLayer<Dtype>::Locate(int line, Function function) {
     THROW_ERROR << this->layer_param_.image_data_param().source() << ":" << line_numbers_[line]
                 << ": image '" << lines_[line].first << "': " << e.what();
   }
-}
-
-template <typename Dtype>
-vector<int> ImageDataLayer<Dtype>::BatchShape(const Datum& first) {
-  vector<int> shape = this->data_transformer_->InferBlobShape(first);
-  shape[0] = static_cast<int>(this->layer_param_.image_data_param().batch_size());
-  return shape;
 }
 
 template <typename Dtype>
@@ -77,24 +72,10 @@ int ImageDataLayer<Dtype>::LineOf(uint64_t record) {
 template <typename Dtype>
 void ImageDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
   const int batch_size = static_cast<int>(this->layer_param_.image_data_param().batch_size());
-  Dtype* data = nullptr;
-  Dtype* label = nullptr;
-  vector<int> shape;
   for (int i = 0; i < batch_size; ++i) {
     const uint64_t record = batch->pass * batch_size + i;
-    Locate(LineOf(record), [&](const Datum& image) {
-      if (i == 0) {
-        shape = BatchShape(image);
-        batch->data_.Reshape(shape);
-        batch->label_.Reshape({batch_size});
-        data = batch->data_.overwrite_cpu_data(1);
-        label = batch->label_.overwrite_cpu_data(1);
-      }
-      this->data_transformer_->SetRecord(this->random_key(), record);
-      const size_t size = batch->data_.count(1);
-      this->data_transformer_->Transform(image, shape, data + i * size);
-      label[i] = image.label();
-    });
+    Locate(LineOf(record),
+           [&](const Datum& image) { this->PlaceImage(image, record, i, batch_size, batch); });
   }
 }
 

@@ -30,8 +30,6 @@ class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
   /// Index in lines_ of the record-th image that is asked for.
   int LineOf(uint64_t record);
   Datum ReadImage(int line) const;
-  /// batch_size x C x H x W for a batch that begins with this image.
-  vector<int> BatchShape(const Datum& first);
   /// Runs `function` with that line's image; its Error then names the list, the line and the image.
   template <typename Function>
   void Locate(int line, Function function);

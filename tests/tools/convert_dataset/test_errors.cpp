@@ -1,0 +1,42 @@
+#include "testing/convert_dataset_test.hpp"
+
+namespace caffe {
+namespace {
+
+class ConvertDatasetErrors : public testing::ConvertDatasetTest {};
+
+TEST_F(ConvertDatasetErrors, Errors) {
+  ExpectToolError("convert_dataset", "--source=x --output=e", {"--dataset is not given"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --output=e", {"--source is not given"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x", {"--output is not given"});
+  ExpectToolError("convert_dataset", "--dataset=cifar1 --source=x --output=e",
+                  {"--dataset=cifar1 is not known (did you mean 'cifar10'?)"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar --output=e",
+                  {"x.tar: does not exist"});
+  Write("x.tar", "this is no archive");
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar --output=e",
+                  {"x.tar: is truncated or damaged, or no archive"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar --output=e --size=0",
+                  {"--size=0"});
+  WriteCifar10();
+  const string archive = Read("cifar.tar.gz");
+  Write("half.tar.gz", archive.substr(0, archive.size() / 2));
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=half.tar.gz --output=e",
+                  {"half.tar.gz: ", "is truncated or damaged"});
+  Shell("mkdir file && cp cifar.tar.gz file/");
+  Write("taken", "");
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=taken",
+                  {"taken: cannot be made"});
+  {
+    testing::FullDisk full(64 << 10);
+    ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=full",
+                    {"full/test_lmdb"});
+  }
+  EXPECT_FALSE(Exists("full/test_lmdb"));
+  EXPECT_FALSE(Exists("e"));
+  ASSERT_EQ(Run("convert_dataset", "--list"), 0);
+  EXPECT_NE(output_.find("s_svhn: --size=32 --pad=4 --per_class=500"), string::npos) << output_;
+}
+
+}  // namespace
+}  // namespace caffe
