@@ -36,6 +36,8 @@ TARGETS = {
     "fashion_mnist_500": ("fashion_mnist", 500, ["--color"]),
     "dtd": ("dtd", 0, ["--size=32", "--pad=4"]),
     "omniglot": ("omniglot", 0, ["--color"]),
+    # Tested on other training images than the 20: what a phi is chosen by (models/phi/README.md).
+    "mnist_20_val": ("mnist", 20, ["--color", "--val_per_class=200"]),
 }
 INSERTED = ["dropblock", "information_dropout", "cutout", "mixup", "manifold_mixup", "label_smoothing",
             "stochastic_depth"]
@@ -139,10 +141,11 @@ def edit(path, *edits):
 def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=None):
     """Writes the network of a method and trains it; goes on from its last snapshot. Returns net, weights and CPU seconds."""
     log = os.path.join(folder, "train.log")
+    part = "val" if os.path.exists(f"{data}/val_lmdb") else "test"
     mp = "_mp" if method.endswith(("metaperturb", "metaperturb_authors")) else ""
     run(a, ["metaperturb", "generate", f"--model={network}", f"--classes={count_classes(data)}",
             f"--batch={a.batch}", f"--max_iter={steps}", f"--seed={seed}", f"--train_source={data}/train_lmdb",
-            f"--test_source={data}/test_lmdb", *([f"--phi={phi}"] if mp else []), f"--output={folder}"], cpu, log)
+            f"--test_source={data}/{part}_lmdb", *([f"--phi={phi}"] if mp else []), f"--output={folder}"], cpu, log)
     net = os.path.join(folder, f"train_val{mp}.prototxt")
     solver = os.path.join(folder, f"solver{mp}.prototxt")
     if method in INSERTED:
