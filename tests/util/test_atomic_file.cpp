@@ -35,7 +35,7 @@ TEST_F(AtomicFileTest, WriteFileReplacesAllOrNothing) {
   WriteFile(path, "new");
   EXPECT_EQ(Read("file"), "new");
   {
-    const FullDisk full(5000);
+    const testing::FullDisk full(5000);
     EXPECT_ERROR(WriteFile(path, string(100000, 'x')), path + ": cannot be written: ");
   }
   EXPECT_EQ(Read("file"), "new");
