@@ -1,7 +1,6 @@
 // metaperturb evaluate: how good a trained network's predictions are, mean over noise samples.
 
 #include <cmath>
-#include <cstring>
 #include <iomanip>
 #include <iostream>
 #include <memory>
