@@ -48,11 +48,9 @@ double DropBlockLayer<Dtype>::DropProbability() const {
 
 // Clears the dropped squares of one channel in the mask; returns how many elements it cleared.
 template <typename Dtype>
-int DropBlockLayer<Dtype>::DropInChannel(double gamma, int image, int channel,
-                                         const Blob<Dtype>& x) {
-  const int height = x.height(), width = x.width();
-  const int size = std::min({int64_t(param_.block_size()), int64_t(height), int64_t(width)});
-  const int columns = width - size + 1, places = (height - size + 1) * columns;
+int DropBlockLayer<Dtype>::DropInChannel(const Squares& squares, double gamma, int image,
+                                         int channel) {
+  const int size = squares.size, columns = squares.columns, width = columns + size - 1;
   const int block = layout_.block;
   unsigned char* mask =
       &mask_[(size_t(image) * layout_.groups() + channel / block) * layout_.spatial * block +
@@ -68,7 +66,7 @@ int DropBlockLayer<Dtype>::DropInChannel(double gamma, int image, int channel,
                                    static_cast<uint32_t>(pass >> 32));
     for (const uint32_t bit : bits.v) {
       place += 1 + std::floor(std::log((bit + 0.5) / 4294967296.0) / log_kept);
-      if (!(place < places)) return cleared;
+      if (!(place < squares.places())) return cleared;
       const int top = static_cast<int>(place) / columns, left = static_cast<int>(place) % columns;
       for (int h = top; h < top + size; ++h) {
         for (int w = left; w < left + size; ++w) {
@@ -85,16 +83,20 @@ template <typename Dtype>
 void DropBlockLayer<Dtype>::DrawMask(const Blob<Dtype>& x) {
   mask_.assign(layout_.count(), 1);
   scale_ = 1;
+  if (x.count() == 0) return;
+  Squares squares;
+  squares.size = std::min({int64_t(param_.block_size()), int64_t(x.height()), int64_t(x.width())});
+  squares.rows = x.height() - squares.size + 1;
+  squares.columns = x.width() - squares.size + 1;
   const double area = double(x.height()) * x.width();
-  const double size =
-      std::min({double(param_.block_size()), double(x.height()), double(x.width())});
-  const double places = (x.height() - size + 1) * (x.width() - size + 1);
-  const double gamma = std::min(1.0, DropProbability() / (size * size) * area / places);
-  if (gamma <= 0 || x.count() == 0) return;
+  const double gamma = DropProbability() / squares.size / squares.size * area / squares.places();
+  if (gamma <= 0) return;
   int64_t dropped = 0;
 #pragma omp parallel for schedule(static) reduction(+ : dropped)
   for (int n = 0; n < layout_.num; ++n) {
-    for (int c = 0; c < layout_.channels; ++c) dropped += DropInChannel(gamma, n, c, x);
+    for (int c = 0; c < layout_.channels; ++c) {
+      dropped += DropInChannel(squares, gamma, n, c);
+    }
   }
   const double count = x.count(), ones = count - static_cast<double>(dropped);
   scale_ = ones > 0 ? static_cast<Dtype>(count / ones) : Dtype(0);

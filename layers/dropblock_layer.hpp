@@ -40,9 +40,15 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
+  // The squares within a map: their side, and where their upper left corners can be.
+  struct Squares {
+    int size, rows, columns;
+    double places() const { return double(rows) * columns; }
+  };
+
   double DropProbability() const;
   void DrawMask(const Blob<Dtype>& x);
-  int DropInChannel(double gamma, int image, int channel, const Blob<Dtype>& x);
+  int DropInChannel(const Squares& squares, double gamma, int image, int channel);
   void Apply(const Dtype* from, Dtype* to) const;
 
   DropBlockParameter param_;

@@ -16,16 +16,6 @@ using caffe::NetParameter;
 using google::protobuf::Message;
 using std::string;
 
-void Connect(LayerParameter* layer, const std::vector<string>& bottoms, const string& top) {
-  for (const string& bottom : bottoms) layer->add_bottom(bottom);
-  layer->add_top(top);
-}
-
-void CopyRules(const LayerParameter& from, LayerParameter* to) {
-  *to->mutable_include() = from.include();
-  *to->mutable_exclude() = from.exclude();
-}
-
 bool InTrain(const LayerParameter& layer) {
   const auto names_train = [](const caffe::NetStateRule& rule) {
     return !rule.has_phase() || rule.phase() == caffe::TRAIN;
@@ -66,6 +56,10 @@ Source FindSource(const NetParameter& net, bool with_labels) {
     const LayerParameter& layer = net.layer(i);
     if (layer.bottom_size() > 0 || layer.top_size() == 0) continue;
     if (layer.top(0) != source.images) continue;
+    ENFORCE(!with_labels || (layer.top_size() > 1 && layer.top(1) == source.labels))
+        << "layer '" << layer.name() << "' (" << layer.type() << ") makes the images '"
+        << source.images << "' but not the labels '" << source.labels
+        << "' as its second top, which the others make";
     source.last = i;
     ++makers;
   }
@@ -126,7 +120,7 @@ class Inserter {
       copy_.Add(net_.layer(i));
       const auto place = places.find(i);
       if (place == places.end()) continue;
-      LayerParameter* layer = Behind(i, place->second, "DropBlock", "_db", {});
+      LayerParameter* layer = copy_.AddBehind(i, place->second, "DropBlock", "_db");
       WriteLayerParam(options_.dropblock, options_.as_param_str, layer);
     }
     return static_cast<int>(places.size());
@@ -157,7 +151,7 @@ class Inserter {
       conv->add_kernel_size(1);
       conv->mutable_weight_filler()->set_type("xavier");
       const string logits_name = logits->name();
-      LayerParameter* layer = Behind(i, i, "InformationDropout", "_id", {logits_name});
+      LayerParameter* layer = copy_.AddBehind(i, i, "InformationDropout", "_id", {logits_name});
       layer->add_top(layer->name() + "_kl");
       layer->add_loss_weight(0);
       layer->add_loss_weight(static_cast<float>(options_.kl_weight));
@@ -216,7 +210,7 @@ class Inserter {
       caffe::MixupParameter param;
       param.set_position(static_cast<uint32_t>(++position));
       WriteLayerParam(param, options_.as_param_str,
-                      Behind(i, place->second, "Mixup", "_mixup", {plan}));
+                      copy_.AddBehind(i, place->second, "Mixup", "_mixup", {plan}));
     }
     ENFORCE(losses > 0) << "the network has no SoftmaxWithLoss for TRAIN, whose targets are to be "
                            "mixed";
@@ -241,23 +235,27 @@ class Inserter {
     const std::vector<bool> is_addition = ResidualAdditions(net_);
     const int blocks = static_cast<int>(std::count(is_addition.begin(), is_addition.end(), true));
     ENFORCE(blocks > 0) << "the network has no residual block (an Eltwise SUM)";
-    std::map<string, int> depth;  // of the network's blobs: convolutions on the way to it
+    std::map<string, int> depth;  // of the network's blobs: layers with weights on the way to it
     int block = 0;
     for (int i = 0; i < net_.layer_size(); ++i) {
       const LayerParameter& layer = net_.layer(i);
-      int deepest = 0, branch = 0;
+      int deepest = 0, branch = 0, as_deep = 0;
       for (int b = 0; b < layer.bottom_size(); ++b) {
-        if (depth[layer.bottom(b)] <= deepest) continue;
-        deepest = depth[layer.bottom(b)];
-        branch = b;
+        const int here = depth[layer.bottom(b)];
+        as_deep = here == deepest ? as_deep + 1 : here > deepest ? 1 : as_deep;
+        if (here > deepest) branch = b;
+        deepest = std::max(deepest, here);
       }
-      for (const string& top : layer.top()) {
-        depth[top] = deepest + (layer.type() == "Convolution" ? 1 : 0);
-      }
+      const bool has_weights = layer.type() == "Convolution" || layer.type() == "InnerProduct";
+      for (const string& top : layer.top()) depth[top] = deepest + has_weights;
       if (!is_addition[i]) {
         copy_.Add(layer);
         continue;
       }
+      ENFORCE(as_deep == 1) << "layer '" << layer.name() << "' (" << layer.type()
+                            << "): which of its inputs is the residual branch cannot be told, "
+                            << as_deep << " of them have " << deepest
+                            << " layers with weights before them";
       LayerParameter* drop = copy_.AddNew("StochasticDepth", layer.name() + "_sd");
       Connect(drop, {copy_.Present(layer.bottom(branch))}, drop->name());
       CopyRules(layer, drop);
@@ -289,20 +287,6 @@ class Inserter {
     ENFORCE(!places.empty()) << "the network has no convolution to put a " << type
                              << " layer behind";
     return places;
-  }
-
-  // A layer that everyone behind layer `place`, the last of the group that begins at `first`, reads
-  // in place of its top.
-  LayerParameter* Behind(int place, int first, const string& type, const string& suffix,
-                         const std::vector<string>& more_bottoms) {
-    const LayerParameter& before = net_.layer(place);
-    LayerParameter* layer = copy_.AddNew(type, before.name() + suffix);
-    std::vector<string> bottoms = {copy_.Present(before.top(0))};
-    bottoms.insert(bottoms.end(), more_bottoms.begin(), more_bottoms.end());
-    Connect(layer, bottoms, layer->name());
-    if (SameRules(before, net_.layer(first))) CopyRules(before, layer);
-    copy_.Redirect(before.top(0), layer->name());
-    return layer;
   }
 
   LayerParameter* BehindSource(const Source& source, const string& type, const string& name,

@@ -41,12 +41,14 @@ std::vector<std::string> RegularizerNames();
 ///  - manifold_mixup: the same with `positions` places, the data and then the first ones of
 ///    MetaPerturb
 ///  - label_smoothing: SoftTargetLoss for SoftmaxWithLoss
-///  - stochastic_depth: before each residual addition, on the input with the most convolutions
-///    before it, of L in all the l-th with survival_prob 1 - l / L (1 - options.survival_prob)
+///  - stochastic_depth: before each residual addition, on the input with the most layers
+///    with weights before it, of L in all the l-th with survival_prob 1 - l / L (1 -
+///    options.survival_prob)
 /// The data are the first two tops, images and labels, of the layers without bottoms; a layer that
 /// is in TRAIN alone gets layers that are so, too. label_smoothing can follow mixup and the
 /// reverse. Returns the number of inserted or replaced layers; throws caffe::Error for a network
-/// without a place for them, or with such layers already.
+/// without a place for them or with such layers already, and where the branch of an addition or
+/// the labels of the data cannot be told.
 int InsertRegularizer(const caffe::NetParameter& net, const RegularizerOptions& options,
                       caffe::NetParameter* out);
 

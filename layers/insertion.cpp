@@ -54,13 +54,17 @@ std::vector<bool> ResidualAdditions(const NetParameter& net) {
 
 std::map<int, int> PerturbationPlaces(const NetParameter& net) {
   const std::vector<bool> is_addition = ResidualAdditions(net);
+  std::set<string> logits;
+  for (const LayerParameter& layer : net.layer()) {
+    if (layer.type() == "InformationDropout") logits.insert(layer.bottom(1));
+  }
   std::map<int, int> additions, normalisations, convolutions;
   std::map<string, string> maker;  // type of the layer that made a blob last
   for (int i = 0; i < net.layer_size(); ++i) {
     const LayerParameter& layer = net.layer(i);
     if (layer.top_size() > 0) {
       if (is_addition[i]) additions[i] = i;
-      if (layer.type() == "Convolution") convolutions[i] = i;
+      if (layer.type() == "Convolution" && !logits.count(layer.top(0))) convolutions[i] = i;
       if (layer.type() == "BatchNorm" && layer.bottom_size() > 0 &&
           maker[layer.bottom(0)] == "Convolution") {
         normalisations[EndOfNormalisation(net, i)] = i;
@@ -84,7 +88,17 @@ bool SameRules(const LayerParameter& a, const LayerParameter& b) {
   return text(a) == text(b);
 }
 
-NetCopy::NetCopy(const NetParameter& net) : result_(net) {
+void Connect(LayerParameter* layer, const std::vector<string>& bottoms, const string& top) {
+  for (const string& bottom : bottoms) layer->add_bottom(bottom);
+  layer->add_top(top);
+}
+
+void CopyRules(const LayerParameter& from, LayerParameter* to) {
+  *to->mutable_include() = from.include();
+  *to->mutable_exclude() = from.exclude();
+}
+
+NetCopy::NetCopy(const NetParameter& net) : original_(net), result_(net) {
   result_.clear_layer();
   for (const LayerParameter& layer : net.layer()) {
     taken_.insert(layer.name());
@@ -115,6 +129,18 @@ LayerParameter* NetCopy::AddNew(const string& type, const string& name) {
   layer->set_type(type);
   layer->set_name(name);
   while (!taken_.insert(layer->name()).second) layer->set_name(layer->name() + "_");
+  return layer;
+}
+
+LayerParameter* NetCopy::AddBehind(int place, int first, const string& type, const string& suffix,
+                                   const std::vector<string>& more_bottoms) {
+  const LayerParameter& before = original_.layer(place);
+  LayerParameter* layer = AddNew(type, before.name() + suffix);
+  std::vector<string> bottoms = {Present(before.top(0))};
+  bottoms.insert(bottoms.end(), more_bottoms.begin(), more_bottoms.end());
+  Connect(layer, bottoms, layer->name());
+  if (SameRules(before, original_.layer(first))) CopyRules(before, layer);
+  Redirect(before.top(0), layer->name());
   return layer;
 }
 

@@ -19,14 +19,22 @@ std::vector<bool> ResidualAdditions(const caffe::NetParameter& net);
 
 /// The layers behind which a perturbation of features belongs, each with the first layer of its
 /// group: residual additions; without those the batch normalisations (with their Scale) of
-/// convolutions; without those the convolutions. Empty without a convolution.
+/// convolutions; without those the convolutions, but for those that make the logits of an
+/// InformationDropout. Empty without a convolution.
 std::map<int, int> PerturbationPlaces(const caffe::NetParameter& net);
 
 /// Whether a and b are there in the same phases and stages.
 bool SameRules(const caffe::LayerParameter& a, const caffe::LayerParameter& b);
 
-/// Copies a network layer by layer; the caller adds layers of its own in between, behind which a
-/// blob goes on under another name.
+/// Adds these bottoms and this top.
+void Connect(caffe::LayerParameter* layer, const std::vector<std::string>& bottoms,
+             const std::string& top);
+
+/// Gives `to` the phases and stages of `from`.
+void CopyRules(const caffe::LayerParameter& from, caffe::LayerParameter* to);
+
+/// Copies a network, which outlives this, layer by layer; the caller adds layers of its own in
+/// between, behind which a blob goes on under another name.
 class NetCopy {
  public:
   explicit NetCopy(const caffe::NetParameter& net);
@@ -35,6 +43,13 @@ class NetCopy {
   caffe::LayerParameter* Add(const caffe::LayerParameter& layer);
   /// Appends a new layer; NAME gets as many '_' as make it free. It has no bottoms and tops.
   caffe::LayerParameter* AddNew(const std::string& type, const std::string& name);
+  /// Appends a new layer, named as layer `place` of the original network with `suffix`, which reads
+  /// that one's top and then `more_bottoms`, and whose top everyone behind it reads in its place.
+  /// `first` begins the group that `place` ends (PerturbationPlaces); where both are there in the
+  /// same phases, so is the new layer.
+  caffe::LayerParameter* AddBehind(int place, int first, const std::string& type,
+                                   const std::string& suffix,
+                                   const std::vector<std::string>& more_bottoms = {});
   /// From now on, whoever reads `blob` of the original network reads `name`, and layers that work
   /// in place on it do so on `name`.
   void Redirect(const std::string& blob, const std::string& name);
@@ -44,6 +59,7 @@ class NetCopy {
   const caffe::NetParameter& net() const { return result_; }
 
  private:
+  const caffe::NetParameter& original_;
   caffe::NetParameter result_;
   std::set<std::string> taken_;                 // names of layers and blobs
   std::map<std::string, std::string> renamed_;  // original name -> present name

@@ -65,7 +65,8 @@ template <typename Dtype>
 void MixupLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  ENFORCE(!propagate_down[1]) << "the plan gets no gradient";
+  metaperturb::InLayer(
+      *this, [&] { ENFORCE(!propagate_down[1]) << "the plan (bottom 1) gets no gradient"; });
   if (!propagate_down[0]) return;
   const int block = metaperturb::DiffBlock(*top[0]);
   const ChannelBlocks layout = metaperturb::LayoutOf(*top[0], block);

@@ -1,5 +1,6 @@
 #include "layers/mixup_plan_layer.hpp"
 
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -13,7 +14,8 @@ template <typename Dtype>
 void MixupPlanLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) {
   metaperturb::InLayer(*this, [&] {
     param_ = metaperturb::LayerParam<MixupPlanParameter>(this->layer_param_);
-    ENFORCE(param_.alpha() > 0) << "alpha is " << param_.alpha() << "; it must be positive";
+    ENFORCE(param_.alpha() > 0 && std::isfinite(param_.alpha()))
+        << "alpha is " << param_.alpha() << "; it must be positive and finite";
     ENFORCE(param_.positions() > 0) << "positions is 0; it must be positive";
   });
 }
@@ -57,7 +59,9 @@ template <typename Dtype>
 void MixupPlanLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>&,
                                          const vector<bool>& propagate_down,
                                          const vector<Blob<Dtype>*>&) {
-  ENFORCE(!propagate_down[0]) << "labels get no gradient";
+  metaperturb::InLayer(*this, [&] {
+    ENFORCE(!propagate_down[0]) << "its bottom gets no gradient: give it the labels or the data";
+  });
 }
 
 INSTANTIATE_CLASS(MixupPlanLayer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "layers/host.hpp"
 #include "layers/layer_param.hpp"
@@ -100,6 +101,8 @@ void SoftTargetLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* scores = bottom[0]->cpu_data();
   Dtype* prob = prob_.mutable_cpu_data();
   const Dtype e = Smoothing();
+  const double limit = this->phase_ == TEST ? -std::log(double{kLOG_THRESHOLD})
+                                            : std::numeric_limits<double>::infinity();
   losses_.assign(outer_, 0);
 #pragma omp parallel for schedule(static)
   for (int n = 0; n < outer_; ++n) {
@@ -125,7 +128,7 @@ void SoftTargetLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
       // sum_k t_k (x_k - largest); a share of 0 says nothing about a score that is -infinity.
       double expected = t.lambda == 1 ? first : t.lambda * first + (1 - t.lambda) * second;
       if (e > 0) expected = (1 - e) * expected + e / classes_ * shifted_sum;
-      losses_[n] += std::log(sum) - expected;
+      losses_[n] += std::min(std::log(sum) - expected, limit);  // a NaN stays one
     }
   }
   double loss = 0;
@@ -138,9 +141,12 @@ template <typename Dtype>
 void SoftTargetLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                               const vector<bool>& propagate_down,
                                               const vector<Blob<Dtype>*>& bottom) {
-  for (size_t i = 1; i < bottom.size(); ++i) {
-    ENFORCE(!propagate_down[i]) << (i == 1 ? "labels get" : "the plan gets") << " no gradient";
-  }
+  metaperturb::InLayer(*this, [&] {
+    for (size_t i = 1; i < bottom.size(); ++i) {
+      ENFORCE(!propagate_down[i]) << (i == 1 ? "labels get" : "the plan (bottom 2) gets")
+                                  << " no gradient";
+    }
+  });
   if (!propagate_down[0]) return;
   const Dtype* prob = prob_.cpu_data();
   Dtype* diff = bottom[0]->mutable_cpu_diff();

@@ -109,6 +109,15 @@ TEST(InsertRegularizerTest, InformationDropoutBehindTheReLU) {
   EXPECT_FALSE(LayerParam<caffe::InformationDropoutParameter>(Find(out, "relu_id")).test_mean());
 }
 
+TEST(InsertRegularizerTest, NothingBehindTheLogitsOfInformationDropout) {
+  const NetParameter first = With("information_dropout", Parse(kSmall), 1);
+  EXPECT_EQ(
+      "->data+label ->data+label data->x x->conv_db conv_db->conv_db conv_db->relu_alpha "
+      "conv_db+relu_alpha->relu_id+relu_id_kl relu_id->fc fc+label->loss",
+      Wiring(With("dropblock", first, 1)));
+  With("manifold_mixup", first, 2);
+}
+
 TEST(InsertRegularizerTest, InformationDropoutBehindMaximumPooling) {
   const NetParameter conv4 = With("information_dropout", Model("conv4"), 4);
   EXPECT_EQ("pool1", Find(conv4, "pool1_alpha").bottom(0));
@@ -222,6 +231,19 @@ TEST(InsertRegularizerTest, StochasticDepthOnTheBranches) {
   }
 }
 
+TEST(InsertRegularizerTest, StochasticDepthOnABranchOfFullyConnectedLayers) {
+  const NetParameter out = With("stochastic_depth", Parse(R"(
+    layer { name: "data" type: "Data" top: "data" top: "label" }
+    layer { name: "h" type: "InnerProduct" bottom: "data" top: "h" }
+    layer { name: "branch" type: "InnerProduct" bottom: "h" top: "branch" }
+    layer { name: "sum" type: "Eltwise" bottom: "h" bottom: "branch" top: "sum" }
+    layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc" })"),
+                                1);
+  EXPECT_EQ("branch", Find(out, "sum_sd").bottom(0));
+  EXPECT_EQ("h", Find(out, "sum").bottom(0));
+  EXPECT_EQ("sum_sd", Find(out, "sum").bottom(1));
+}
+
 TEST(InsertRegularizerTest, ParametersForAnotherCaffe) {
   RegularizerOptions options = Options("dropblock");
   options.as_param_str = true;
@@ -256,6 +278,19 @@ TEST(InsertRegularizerTest, Errors) {
   EXPECT_ERROR(insert("mixup", no_loss), "no SoftmaxWithLoss for TRAIN");
   EXPECT_ERROR(insert("label_smoothing", no_loss), "no SoftmaxWithLoss for TRAIN");
   EXPECT_ERROR(insert("stochastic_depth", small), "no residual block");
+  NetParameter no_labels_in_test = small;
+  no_labels_in_test.mutable_layer(1)->set_name("test");
+  no_labels_in_test.mutable_layer(1)->mutable_top()->RemoveLast();
+  EXPECT_ERROR(insert("mixup", no_labels_in_test),
+               "layer 'test' (Data) makes the images 'data' but not the labels 'label'");
+  EXPECT_ERROR(insert("stochastic_depth", Parse(R"(
+    layer { name: "data" type: "Data" top: "data" top: "label" }
+    layer { name: "a" type: "Convolution" bottom: "data" top: "a" }
+    layer { name: "b" type: "Convolution" bottom: "data" top: "b" }
+    layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+    layer { name: "fc" type: "InnerProduct" bottom: "sum" top: "fc" })")),
+               "layer 'sum' (Eltwise): which of its inputs is the residual branch cannot be told, "
+               "2 of them have 1 layers with weights before them");
   EXPECT_ERROR(insert("dropblock", With("dropblock", small, 1)),
                "layer 'conv_db' is a DropBlock layer already");
   EXPECT_ERROR(insert("mixup", With("mixup", small, 1)), "is a Mixup layer already");

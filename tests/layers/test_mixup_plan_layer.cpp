@@ -52,21 +52,27 @@ TEST(MixupPlanLayer, SharesFollowTheBetaDistribution) {
   }
 }
 
-TEST(MixupPlanLayer, PlacesAndPartnersAreEquallyLikely) {
+TEST(MixupPlanLayer, PlacesPartnersAndSharesOfTheBatch) {
   Caffe::set_random_seed(22);
   Blob<float> labels(std::vector<int>{5});
   LayerRun<float> run(LayerFromText(Text("positions: 3")), {&labels});
   int places[3] = {}, partners[5] = {};
+  double sum = 0, squares = 0;
   for (int pass = 0; pass < 3000; ++pass) {
     run.Forward();
     const auto plan = PlanOf(*run.top[0], 1);
     ASSERT_LT(plan.position, 3);
     ++places[plan.position];
     ++partners[plan.partner];
+    sum += plan.lambda;
+    squares += plan.lambda * plan.lambda;
     for (int n = 0; n < 5; ++n) ASSERT_EQ(plan.position, PlanOf(*run.top[0], n).position);
   }
   for (const int count : places) EXPECT_NEAR(1000, count, 130);
   for (const int count : partners) EXPECT_NEAR(600, count, 110);
+  // The batch's share, of Beta(1, 1): five standard errors, as above.
+  EXPECT_NEAR(0.5, sum / 3000, 5 * std::sqrt(1 / 12.0 / 3000));
+  EXPECT_NEAR(1 / 12.0, squares / 3000 - sum * sum / 9e6, 0.007);
 }
 
 TEST(MixupPlanLayer, EachImageItselfInTest) {
@@ -89,6 +95,11 @@ TEST(MixupPlanLayer, NewChoicesPerPass) {
 TEST(MixupPlanLayer, Mistakes) {
   Blob<float> labels(std::vector<int>{8}), scalar((std::vector<int>()));
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("alpha: 0")), {&labels}), "alpha is 0");
+  EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("alpha: inf")), {&labels}),
+               "alpha is inf; it must be positive and finite");
+  LayerRun<float> run(LayerFromText(Text("")), {&labels});
+  run.Forward();
+  EXPECT_ERROR(run.Backward({true}), "its bottom gets no gradient");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("positions: 0")), {&labels}), "positions is 0");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("")), {&scalar}), "no axis of images");
 }

@@ -97,6 +97,17 @@ TEST_F(SoftTargetLossTest, IgnoredPositionsAndNormalizations) {
   ExpectFormula(Definition("", ignore + "normalization: NONE }"), 0, true, 3, 1);
 }
 
+TEST_F(SoftTargetLossTest, TestPhaseLimitsConfidentMistakesAsSoftmaxWithLoss) {
+  FillGaussian(&x, 3, 0.0, 100.0);
+  LayerRun<double> reference(LayerFromText("type: 'SoftmaxWithLoss'"), {&x, &labels});
+  LayerRun<double> run(Definition("", "", TEST), {&x, &labels});
+  const double expected = reference.Forward();
+  EXPECT_NEAR(expected, run.Forward(), 1e-9);
+  // The training loss is the exact one, which is larger here.
+  LayerRun<double> train(Definition(""), {&x, &labels});
+  EXPECT_GT(train.Forward(), 1.5 * expected);
+}
+
 TEST_F(SoftTargetLossTest, TestPhaseIsSoftmaxWithLoss) {
   const std::string ignore = " loss_param { ignore_label: 2 } ";
   LayerRun<double> reference(LayerFromText("type: 'SoftmaxWithLoss'" + ignore), {&x, &labels});
@@ -113,6 +124,17 @@ TEST_F(SoftTargetLossTest, TestPhaseIsSoftmaxWithLoss) {
   const std::vector<double> dx = DiffOf(x);
   run.Backward({true, false, false});
   EXPECT_LT(RelativeError(x.cpu_diff(), dx.data(), x.count()), 1e-12);
+}
+
+TEST_F(SoftTargetLossTest, NothingButIgnoredPositions) {
+  caffe_set(labels.count(), 3.0, labels.mutable_cpu_data());
+  LayerRun<double> run(Definition("", "loss_param { ignore_label: 3 }"), {&x, &labels, &plan});
+  EXPECT_EQ(0, run.Forward());
+  run.top[0]->mutable_cpu_diff()[0] = 1;
+  FillGaussian(&x, 1);
+  caffe_set(x.count(), 7.0, x.mutable_cpu_diff());
+  run.Backward({true, false, false});
+  EXPECT_EQ(0, x.asum_diff());
 }
 
 TEST_F(SoftTargetLossTest, Gradient) {
@@ -163,6 +185,13 @@ TEST_F(SoftTargetLossTest, Mistakes) {
                "the plan has shape 4 2 (8) where 4 3 is expected");
   EXPECT_ERROR(LayerRun<double>(Definition("", "softmax_param { axis: 2 }"), {&x, &x, &plan}),
                "120 labels for scores");
+  Blob<double> sixty(std::vector<int>{60});
+  EXPECT_ERROR(LayerRun<double>(Definition("", "softmax_param { axis: 2 }"), {&x, &sixty, &plan}),
+               "softmax_param.axis is 2; with a plan it must be 1");
+  LayerRun<double> gradient_of_plan(Definition(""), {&x, &labels, &plan});
+  gradient_of_plan.Forward();
+  EXPECT_ERROR(gradient_of_plan.Backward({true, false, true}),
+               "the plan (bottom 2) gets no gradient");
   labels.mutable_cpu_data()[7] = 5;
   LayerRun<double> bad_label(Definition(""), {&x, &labels});
   EXPECT_ERROR(bad_label.Forward(), "label 5 of image 1 of the batch is outside of the 5 classes");

@@ -129,6 +129,13 @@ TEST_F(MetaPerturbTool, InsertsRegularizers) {
   EXPECT_FLOAT_EQ(0.9f, layer_of("StochasticDepth").stochastic_depth_param().survival_prob());
   ExpectError(insert + "dropblok", "--regularizer=dropblok (did you mean 'dropblock'?)");
   ExpectError(insert + "mixup --phi=a", "--phi is for --regularizer=metaperturb");
+  ExpectError(insert + "cutout --label_smoothing=0.3",
+              "--label_smoothing is for --regularizer=label_smoothing; it is cutout");
+  ExpectError(insert + "cutout --anneal_iter=3",
+              "--anneal_iter is for --regularizer=metaperturb or dropblock; it is cutout");
+  ExpectError(insert + "metaperturb --drop_prob=0.5",
+              "--drop_prob is for --regularizer=dropblock; it is metaperturb");
+  ExpectError(insert + "dropblock --anneal_iter=-5", "--anneal_iter=-5: must not be negative");
   ExpectError(insert + "cutout --cutout_length=-3", "--cutout_length=-3: must be positive");
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/algorithm/string/join.hpp>
+#include <map>
 
 #include "caffe/common.hpp"
 #include "caffe/util/io.hpp"
@@ -70,18 +71,44 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
 
 namespace {
 
+// A flag that says nothing about the chosen regulariser is a mistake.
+void RefuseForeignFlags() {
+  const std::multimap<std::string, std::string> owners = {{"phi", "metaperturb"},
+                                                          {"shared", "metaperturb"},
+                                                          {"spatial_norm_factor", "metaperturb"},
+                                                          {"anneal_iter", "metaperturb"},
+                                                          {"anneal_iter", "dropblock"},
+                                                          {"drop_prob", "dropblock"},
+                                                          {"block_size", "dropblock"},
+                                                          {"max_alpha", "information_dropout"},
+                                                          {"kl_weight", "information_dropout"},
+                                                          {"mixup_alpha", "mixup"},
+                                                          {"mixup_alpha", "manifold_mixup"},
+                                                          {"positions", "manifold_mixup"},
+                                                          {"label_smoothing", "label_smoothing"},
+                                                          {"cutout_length", "cutout"},
+                                                          {"survival_prob", "stochastic_depth"}};
+  for (auto entry = owners.begin(); entry != owners.end();) {
+    const std::string flag = entry->first;
+    std::vector<std::string> names;
+    for (; entry != owners.end() && entry->first == flag; ++entry) names.push_back(entry->second);
+    if (gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) continue;
+    ENFORCE(std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
+        << "--" << flag << " is for --regularizer=" << boost::algorithm::join(names, " or ")
+        << "; it is " << FLAGS_regularizer;
+  }
+}
+
 metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
   const std::vector<std::string> names = metaperturb::RegularizerNames();
   ENFORCE(std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
       << "--regularizer=" << FLAGS_regularizer << caffe::DidYouMean(FLAGS_regularizer, names)
       << ": metaperturb, " << boost::algorithm::join(names, ", ");
-  for (const char* flag : {"phi", "shared", "spatial_norm_factor"}) {
-    ENFORCE(gflags::GetCommandLineFlagInfoOrDie(flag).is_default)
-        << "--" << flag << " is for --regularizer=metaperturb";
-  }
+  RefuseForeignFlags();
   const auto limit = [](const char* flag, double value, bool good, const char* rule) {
     ENFORCE(good) << "--" << flag << "=" << value << ": must " << rule;
   };
+  limit("anneal_iter", FLAGS_anneal_iter, FLAGS_anneal_iter >= 0, "not be negative");
   limit("drop_prob", FLAGS_drop_prob, FLAGS_drop_prob >= 0 && FLAGS_drop_prob < 1, "lie in [0, 1)");
   limit("block_size", FLAGS_block_size, FLAGS_block_size > 0, "be positive");
   limit("max_alpha", FLAGS_max_alpha, FLAGS_max_alpha > 0, "be positive");
@@ -114,6 +141,7 @@ metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
 // What was inserted, for the user.
 std::string Insert(const caffe::NetParameter& net, caffe::NetParameter* out) {
   if (FLAGS_regularizer == "metaperturb") {
+    RefuseForeignFlags();
     const int count = metaperturb::InsertMetaPerturb(net, InsertOptionsFromFlags(), out);
     return std::to_string(count) + " MetaPerturb layers inserted";
   }
