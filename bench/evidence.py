@@ -8,9 +8,11 @@
 A job is one training: a target, a network, a method and a seed, which chooses the training images, too. Each adds a
 line to --results, with its settings, and is not repeated while the line is there: the same command goes on where it was
 stopped (networks in training from their snapshots below --run), more seeds or methods add to the table. One row alone:
-one target, one network, one method, and --results=FILE to measure it again. --table only prints what is there.
+one target, one network, one method, and --results=FILE to measure it again. --table prints the tables of what is there
+and trains nothing; it takes all that no option excludes.
 Every method has the same images, steps and optimiser (Adam 1e-3, weight decay 5e-4, x0.3 at 40, 70 and 90 %); its own
-constants are its paper's. Nothing is chosen by the test images. Methods:
+constants are its paper's, among them DropBlock's linear schedule, L2-SP's decay of the new layer, 0.01, and information
+dropout's beta, 3 over the number of training images. Nothing is chosen by the test images. Methods:
   plain, metaperturb (--phi), metaperturb_authors (--authors_phi),
   dropblock, information_dropout, cutout, mixup, manifold_mixup, label_smoothing, stochastic_depth,
   finetune, finetune_l2sp, finetune_metaperturb: from the network trained on --source tiny_imagenet=...
@@ -43,6 +45,8 @@ INSERTED = ["dropblock", "information_dropout", "cutout", "mixup", "manifold_mix
             "stochastic_depth"]
 METHODS = ["plain", *INSERTED, "metaperturb", "metaperturb_authors", "finetune", "finetune_l2sp",
            "finetune_metaperturb"]
+DEFAULTS = {"targets": "cifar10_50", "networks": "resnet20", "methods": ",".join(METHODS), "seeds": "1,2,3",
+            "steps": 10000, "batch": 128, "images": 0}  # images: of the test set; 0: all
 ADDITIONS = ("resnet", "wrn", "mobilenet_v2")  # networks with residual branches
 
 
@@ -52,20 +56,18 @@ def parse_arguments():
     parser.add_argument("--results", help="a line per job; default: results.csv in --run")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--source", action="append", default=[], metavar="DATASET=FILES")
-    parser.add_argument("--targets", default="cifar10_50")
-    parser.add_argument("--networks", default="resnet20")
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--steps", type=int, default=10000)
-    parser.add_argument("--batch", type=int, default=128)
+    for name, value in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=type(value), help=f"default: {value}")
     parser.add_argument("--samples", type=int, default=100, help="noise samples of a prediction")
-    parser.add_argument("--images", type=int, default=0, help="test images; 0: all")
     parser.add_argument("--source_steps", type=int, help="training of the source network; default: as --steps")
     parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"))
     parser.add_argument("--authors_phi", help="the phi that the paper's authors published")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time, a CPU each")
-    parser.add_argument("--table", action="store_true", help="print the table of what is there, train nothing")
+    parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
     a = parser.parse_args()
+    a.given = {name for name in DEFAULTS if getattr(a, name) is not None}
+    for name in DEFAULTS.keys() - a.given:
+        setattr(a, name, DEFAULTS[name])
     a.run, a.build = os.path.abspath(a.run), os.path.abspath(a.build)
     a.results = os.path.abspath(a.results or os.path.join(a.run, "results.csv"))
     a.sources = dict(s.split("=", 1) for s in a.source)
@@ -129,6 +131,11 @@ def count_classes(folder):
         return len(text.read().splitlines())
 
 
+def count_training_images(folder):
+    with open(folder + ".log") as text:
+        return int(re.findall(r"train_lmdb: Processed (\d+) of", text.read())[-1])
+
+
 def edit(path, *edits):
     with open(path) as text:
         content = text.read()
@@ -150,13 +157,17 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
     solver = os.path.join(folder, f"solver{mp}.prototxt")
     if method in INSERTED:
         plain, net = net, os.path.join(folder, f"{method}.prototxt")
-        run(a, ["metaperturb", "insert", f"--regularizer={method}", f"--model={plain}", f"--output={net}"], cpu, log)
+        own = {"dropblock": [f"--anneal_iter={steps}"],
+               "information_dropout": [f"--kl_weight={3 / count_training_images(data):g}"]}
+        run(a, ["metaperturb", "insert", f"--regularizer={method}", f"--model={plain}", f"--output={net}",
+                *own.get(method, [])], cpu, log)
     edits = [(r"^(test_iter|test_interval|test_initialization|net|snapshot_prefix):.*\n", "")]
     lines = [f'net: "{net}"', f'snapshot_prefix: "{folder}/net"', f"snapshot: {max(100, steps // 20)}"]
     if weights:
         edit(net, (r'^(\s*(?:name|top|bottom): )"fc"', r'\1"fc_target"'))  # the source has other classes
         lines.append(f'weights: "{weights}"')
     if method == "finetune_l2sp":
+        edits.append((r"^weight_decay:.*", "weight_decay: 0.01"))
         lines.append('regularization_type: "L2-SP"')
     edit(solver, *edits)
     with open(solver, "a") as text:
@@ -294,22 +305,38 @@ def work(a, jobs):
 
 
 def table(a):
-    """Mean and standard deviation over the seeds, in Markdown: what --results has of these targets, networks and methods."""
+    """Mean and standard deviation over the seeds, in Markdown: what --results has and no option excludes."""
     wanted = {"target": a.targets, "network": a.networks, "method": a.methods, "seed": [str(s) for s in a.seeds],
               "steps": [str(a.steps)], "batch": [str(a.batch)], "images": [str(a.images)]}
-    rows = {}  # by the settings but the seed
+    if a.table:
+        wanted = {name: values for name, values in wanted.items() if a.given & {name, name + "s"}}
+    groups = {}  # by the schedule, then by the settings but the seed
     for key, measured in read_results(a).items():
         line = dict(zip(SETTINGS, key))
         if all(line[name] in values for name, values in wanted.items()):
             del line["seed"]
-            rows.setdefault(tuple(line.items()), []).append(measured)
-    order = sorted(rows, key=lambda row: [wanted[name].index(dict(row)[name]) for name in ("target", "network", "method")])
-    names = [tuple(dict(row)[name] for name in ("target", "network", "method")) for row in order]
-    print(f"{a.steps} steps of {a.batch} images; mean and standard deviation over the seeds\n")
+            group = tuple(line[name] for name in ("steps", "batch", "images"))
+            groups.setdefault(group, {}).setdefault(tuple(line.items()), []).append(measured)
+    for (steps, batch, images), rows in groups.items():
+        test = f"{images} test images" if int(images) else "all test images"
+        print(f"{steps} steps of {batch} images, {test}; mean and standard deviation over the seeds\n")
+        print_rows(rows)
+        print()
+
+
+def print_rows(rows):
+    def name_of(row):
+        return tuple(dict(row)[name] for name in ("target", "network", "method"))
+
+    def place(row):
+        target, network, method = name_of(row)
+        return list(TARGETS).index(target), network, METHODS.index(method)
+
+    names = [name_of(row) for row in rows]
     print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
     print("|---|---|---|---|---|---|---|---|")
-    for row, name in zip(order, names):
-        results = rows[row]
+    for row in sorted(rows, key=place):
+        results, name = rows[row], name_of(row)
 
         def cell(measure, factor, digits):
             values = [factor * r[measure] for r in results]
