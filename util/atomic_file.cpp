@@ -13,9 +13,36 @@
 
 namespace caffe {
 
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string WithoutLinks(const std::string& path) {
+  std::error_code error;
+  fs::path target = path;
+  const int kMost = 40;  // as the kernel
+  for (int i = 0; i < kMost && fs::is_symlink(target, error); ++i) {
+    target = target.parent_path() / fs::read_symlink(target, error);
+    if (error) return path;
+  }
+  return target.string();
+}
+
+// Whether the name stands for something that renaming a file onto it would destroy: a device or
+// pipe, or a name of an open file, which may be a regular one (/dev/stdout, /proc/self/fd/1).
+bool IsWrittenInto(const std::string& path) {
+  std::error_code error;
+  if (fs::is_other(fs::status(path, error))) return true;
+  const std::string folder = fs::weakly_canonical(fs::absolute(path).parent_path(), error).string();
+  return folder.compare(0, 6, "/proc/") == 0 || (folder == "/dev" && fs::is_symlink(path, error));
+}
+
+}  // namespace
+
 AtomicFile::AtomicFile(const std::string& path)
     : path_(path),
-      temporary_(path + ".tmp"),
+      target_(WithoutLinks(path)),
+      temporary_(target_ + ".tmp"),
       descriptor_(open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
   if (descriptor_ < 0) Fail();
 }
@@ -40,7 +67,7 @@ void AtomicFile::Commit() {
   if (fsync(descriptor_) != 0) Fail();
   const int status = close(descriptor_);
   descriptor_ = -1;
-  if (status != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) Fail();
+  if (status != 0 || std::rename(temporary_.c_str(), target_.c_str()) != 0) Fail();
   committed_ = true;
 }
 
@@ -49,11 +76,9 @@ void AtomicFile::Fail() const {
 }
 
 void WriteFile(const std::string& path, const std::string& text) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (std::filesystem::is_other(status)) {
+  if (IsWrittenInto(path)) {
     errno = 0;
-    std::ofstream stream(path);
+    std::ofstream stream(path, std::ios::app);
     stream << text;
     ENFORCE(stream.flush()) << path << ": cannot be written: " << std::strerror(errno);
     return;

@@ -7,8 +7,8 @@
 namespace caffe {
 
 /// A file that appears under its name whole or not at all: it is written as PATH.tmp, which Commit
-/// renames. Without Commit that is removed and what stood under the name stays. Errors name the
-/// file and say why it cannot be written.
+/// renames. Without Commit that is removed and what stood under the name stays. A symbolic link
+/// stays one: what it points to is replaced. Errors name the file and say why it cannot be written.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);
@@ -22,13 +22,14 @@ class AtomicFile {
  private:
   [[noreturn]] void Fail() const;
 
-  const std::string path_, temporary_;
+  const std::string path_;
+  const std::string target_, temporary_;  // target_: path_ without symbolic links
   int descriptor_;
   bool committed_ = false;
 };
 
-/// Makes the text the whole content of a file, by an AtomicFile. What stands under the name and is
-/// no regular file (a pipe, /dev/stdout) is written into.
+/// Makes the text the whole content of a file, by an AtomicFile. A device, a pipe, and an open file
+/// by a name like /dev/stdout or /proc/self/fd/1 is written into.
 void WriteFile(const std::string& path, const std::string& text);
 
 }  // namespace caffe

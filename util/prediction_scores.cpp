@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "util/error.hpp"
 
@@ -10,6 +11,9 @@ namespace caffe {
 void PredictionScores::Add(const double* probabilities, int classes, int label) {
   ENFORCE(label >= 0 && label < classes)
       << "label " << label << " is outside the " << classes << " classes";
+  const double total = std::accumulate(probabilities, probabilities + classes, 0.0);
+  ENFORCE(std::isfinite(total)) << "the prediction of image " << count_ << " has " << total
+                                << " in it: the network's weights or scores are not finite";
   const double* best = std::max_element(probabilities, probabilities + classes);
   const bool hit = best - probabilities == label;
   const int bins = static_cast<int>(sums_.size());

@@ -46,17 +46,6 @@ bool IsTruncatedJpeg(const string& bytes) {
   return bytes.find("\xFF\xD9", i) == string::npos;
 }
 
-// An empty Mat where the bytes are not an image, or not all of one.
-cv::Mat TryDecode(const string& bytes, int flags) {
-  if (bytes.empty() || bytes.size() > INT_MAX || IsTruncatedJpeg(bytes)) return cv::Mat();
-  const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-  try {
-    return cv::imdecode(buffer, flags);
-  } catch (const cv::Exception&) {  // a header with absurd extents
-    return cv::Mat();
-  }
-}
-
 cv::Mat Decode(const string& bytes, int flags) {
   cv::Mat image = TryDecode(bytes, flags);
   ENFORCE(!image.empty()) << "the encoded image cannot be decoded (" << bytes.size() << " bytes)";
@@ -81,6 +70,16 @@ bool ReadBytes(const string& filename, string* bytes) {
 }
 
 }  // namespace
+
+cv::Mat TryDecode(const string& bytes, int flags) {
+  if (bytes.empty() || bytes.size() > INT_MAX || IsTruncatedJpeg(bytes)) return cv::Mat();
+  const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+  try {
+    return cv::imdecode(buffer, flags);
+  } catch (const cv::Exception&) {  // a header with absurd extents
+    return cv::Mat();
+  }
+}
 
 bool ReadProtoFromTextFile(const string& filename, Message* proto) {
   const File file(filename);
@@ -108,9 +107,7 @@ bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
 }
 
 void WriteFileAtomically(const string& filename, const string& bytes) {
-  AtomicFile file(filename);
-  file.Write(bytes.data(), bytes.size());
-  file.Commit();
+  WriteFile(filename, bytes);
 }
 
 void WriteProtoToTextFile(const Message& proto, const string& filename) {

@@ -15,7 +15,8 @@ using ::google::protobuf::Message;
 // Messages in files. The functions that return bool do so for compatibility; like the others they
 // throw caffe::Error: "net.prototxt:12:3: ..." for text that does not parse, "FILE: ..." for a
 // missing, unreadable or truncated file. Writing goes to a temporary file beside the target that is
-// renamed when everything is on the disk: a target is there whole, or as it was before.
+// renamed when everything is on the disk: a target is there whole, or as it was before. Devices and
+// pipes are written into.
 bool ReadProtoFromTextFile(const string& filename, Message* proto);
 bool ReadProtoFromBinaryFile(const string& filename, Message* proto);
 inline void ReadProtoFromTextFileOrDie(const string& filename, Message* proto) {
@@ -64,6 +65,9 @@ bool DecodeDatumNative(Datum* datum);
 bool DecodeDatum(Datum* datum, bool is_color);
 
 #ifdef USE_OPENCV
+/// Beyond Caffe's API: decodes an image file's bytes as cv::imdecode does; an empty Mat where they
+/// are no image, or not all of one (a JPEG that ends early, which libjpeg would make up).
+cv::Mat TryDecode(const string& bytes, int flags);
 /// An empty Mat when the image cannot be read.
 cv::Mat ReadImageToCVMat(const string& filename, int height, int width, bool is_color);
 cv::Mat ReadImageToCVMat(const string& filename, int height, int width);

@@ -260,6 +260,26 @@ TEST_F(MetaPerturbEvaluate, AttacksOnANetWithNoise) {
   EXPECT_EQ(Value("accuracy"), clean);  // attacks leave what comes before them alone
 }
 
+// The gradient of the scores' cross entropy, by hand, is that of the loss: behind a Split, too.
+TEST_F(MetaPerturbEvaluate, AttacksOnANetWithoutALoss) {
+  ASSERT_EQ(Evaluate("--model=net.prototxt --samples=5 --epsilon=8,60 --attack_steps=5"), 0)
+      << output_;
+  const string expected = Read("e.json");
+  const double clean = Value("accuracy");
+  string text = Read("net.prototxt");
+  const string loss = "type: \"SoftmaxWithLoss\" bottom: \"fc\" bottom: \"label\"";
+  text.replace(text.find(loss), loss.size(), "type: 'Softmax' bottom: 'fc'");
+  for (const char* more : {"", "layer { name: 's' type: 'Silence' bottom: 'fc' }"}) {
+    Write("scores.prototxt", text + more);
+    ASSERT_EQ(Evaluate("--model=scores.prototxt --samples=5 --epsilon=8,60 --attack_steps=5"), 0)
+        << output_;
+    EXPECT_EQ(Read("e.json"), expected);
+  }
+  const size_t at = expected.find("{\"epsilon\": 60, \"accuracy\": ");
+  ASSERT_NE(at, string::npos);
+  EXPECT_LT(std::stod(expected.substr(at + 28)), clean);
+}
+
 TEST_F(MetaPerturbEvaluate, Mistakes) {
   const auto expect = [&](const string& arguments, const vector<string>& parts) {
     ExpectToolError("metaperturb", "evaluate " + arguments, parts);
@@ -270,6 +290,16 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   expect("--model=net.prototxt --weights=missing", {"net.prototxt: missing"});
   expect(good + "--samples=0", {"--samples=0"});
   expect(good + "--images=-1", {"--images=-1"});
+  expect(good + "--images=24", {"net.prototxt: --images=24: the data layer has 23"});
+  NetParameter weights;
+  ReadProtoFromBinaryFileOrDie(Path("net.caffemodel"), &weights);
+  for (LayerParameter& layer : *weights.mutable_layer()) {
+    if (layer.name() == "fc") layer.mutable_blobs(0)->set_data(0, NAN);
+  }
+  WriteProtoToBinaryFile(weights, Path("nan.caffemodel"));
+  expect("--model=net.prototxt --weights=nan.caffemodel --json=nan.json",
+         {"net.prototxt: ", "the prediction of image 0", "not finite"});
+  EXPECT_FALSE(Exists("nan.json"));
   expect(good + "--epsilon=2,x", {"--epsilon=2,x: 'x' is no positive number"});
   expect(good + "--epsilon=2 --norm=1", {"--norm=1: inf or 2"});
   expect(good + "--epsilon=2 --attack_steps=0", {"--attack_steps=0"});

@@ -130,6 +130,10 @@ TEST_F(MetaPerturbSplit, Errors) {
   ExpectToolError("metaperturb", "split --source=bad --output=out",
                   {"bad: record '", "is no Datum"});
   Write("file", "");
+  std::filesystem::create_directory(Path("empty"));
+  Write("empty/tasks.prototxt", "");
+  ExpectToolError("metaperturb", "split --source=db --output=empty",
+                  {"empty/tasks.prototxt: is there already, made by 'something else'"});
   ExpectToolError("metaperturb", "split --source=db --output=file/out",
                   {"file/out: cannot be made"});
 }

@@ -142,6 +142,8 @@ TEST_F(MetaPerturbTool, InsertsRegularizers) {
 TEST_F(MetaPerturbTool, GenerateRefusesMistakes) {
   ExpectError("generate --model=resnet21 --output=x", "unknown model 'resnet21'");
   ExpectError("generate --model=vgg9 --output=x --batch=0", "--batch=0: must be positive");
+  ExpectError("generate --model=vgg9 --output=x --base_lr=nan", "--base_lr=nan: must be positive");
+  EXPECT_FALSE(fs::exists(Path("x")));
 }
 
 TEST_F(MetaPerturbTool, PlotsLogs) {

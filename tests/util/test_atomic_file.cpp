@@ -1,6 +1,8 @@
 #include "util/atomic_file.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <thread>
@@ -51,6 +53,33 @@ TEST_F(AtomicFileTest, WriteFileWritesIntoAPipe) {
   EXPECT_EQ(Read("pipe"), "text");
   writer.join();
   EXPECT_TRUE(std::filesystem::is_fifo(Path("pipe")));
+}
+
+TEST_F(AtomicFileTest, SymbolicLinksStay) {
+  const string path = Write("real", "old");
+  std::filesystem::create_symlink("real", Path("link"));
+  std::filesystem::create_symlink("none", Path("dangling"));
+  WriteFile(Path("link"), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(Path("link")));
+  EXPECT_EQ(Read("real"), "new");
+  WriteFile(Path("dangling"), "there");
+  EXPECT_TRUE(std::filesystem::is_symlink(Path("dangling")));
+  EXPECT_EQ(Read("none"), "there");
+}
+
+// As /dev/stdout is a name of an open file, which may be a regular one.
+TEST_F(AtomicFileTest, OpenFilesAreWrittenInto) {
+  const int descriptor = open(Path("file").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_GE(descriptor, 0);
+  std::filesystem::create_symlink("/dev/null", Path("nowhere"));
+  WriteFile("/proc/self/fd/" + std::to_string(descriptor), "text");
+  char bytes[5] = {};
+  EXPECT_EQ(pread(descriptor, bytes, 4, 0), 4);
+  EXPECT_STREQ(bytes, "text");
+  close(descriptor);
+  WriteFile(Path("nowhere"), "text");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  EXPECT_TRUE(std::filesystem::is_symlink(Path("nowhere")));
 }
 
 }  // namespace

@@ -55,5 +55,13 @@ TEST(PredictionScores, LabelsOutsideTheClasses) {
   EXPECT_THROW(scores.Add(p, 2, -1), Error);
 }
 
+TEST(PredictionScores, PredictionsThatAreNotFinite) {
+  PredictionScores scores;
+  const double good[] = {0.5, 0.5}, bad[] = {NAN, 0.5};
+  scores.Add(good, 2, 0);
+  EXPECT_THROW(scores.Add(bad, 2, 1), Error);
+  EXPECT_EQ(scores.count(), 1);
+}
+
 }  // namespace
 }  // namespace caffe

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <climits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -21,7 +22,7 @@ std::vector<int> ParseClasses(const std::string& text) {
   while (std::getline(stream, item, ',')) {
     char* end = nullptr;
     const long value = std::strtol(item.c_str(), &end, 10);
-    ENFORCE(!item.empty() && *end == '\0' && value >= 0)
+    ENFORCE(!item.empty() && *end == '\0' && value >= 0 && value <= INT_MAX)
         << "--classes " << text << ": '" << item << "' is no class";
     ENFORCE(std::find(classes.begin(), classes.end(), value) == classes.end())
         << "--classes " << text << ": class " << value << " is given twice";
@@ -92,6 +93,9 @@ void Resize(int size, caffe::Datum* datum) {
 void Pad(int pad, caffe::Datum* datum) {
   if (pad == 0) return;
   const int h = datum->height(), w = datum->width();
+  ENFORCE(pad <= (kMaxExtent - std::max(h, w)) / 2)
+      << "--pad=" << pad << ": images of " << h << " x " << w << " would exceed " << kMaxExtent
+      << " pixels";
   const int wide_h = h + 2 * pad, wide_w = w + 2 * pad;
   std::string wide(size_t(datum->channels()) * wide_h * wide_w, '\0');
   for (int c = 0; c < datum->channels(); ++c) {

@@ -39,6 +39,9 @@ std::vector<int> ParseClasses(const std::string& text);
 void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
                int log_every = 10000, const std::function<std::string(int)>& name = nullptr);
 
+/// Largest height and width of an image that is written.
+constexpr int kMaxExtent = 16384;
+
 /// Resizes to size x size: by the mean over the pixels that fall into one where it shrinks, else
 /// bilinear.
 void ResizeTo(int size, const cv::Mat& image, cv::Mat* out);
@@ -46,7 +49,8 @@ void ResizeTo(int size, const cv::Mat& image, cv::Mat* out);
 /// The same for an image of bytes; 0: leaves it.
 void Resize(int size, caffe::Datum* datum);
 
-/// Surrounds an image of bytes with `pad` zero pixels on each side.
+/// Surrounds an image of bytes with `pad` >= 0 zero pixels on each side; caffe::Error where it
+/// exceeds kMaxExtent then.
 void Pad(int pad, caffe::Datum* datum);
 
 /// Bytes, unpacked when they are gzip; an Error with the name when they are truncated or damaged.

@@ -33,6 +33,9 @@ IdxFile::IdxFile(const std::string& name, std::string content, int axes)
 IdxImages::IdxImages(const std::string& images_name, std::string images_content,
                      const std::string& labels_name, std::string labels_content)
     : images(images_name, std::move(images_content), 3) {
+  ENFORCE(images.extent[1] > 0 && images.extent[2] > 0)
+      << images_name << ": images of " << images.extent[1] << " x " << images.extent[2]
+      << " pixels";
   const IdxFile file(labels_name, std::move(labels_content), 1);
   ENFORCE(images.extent[0] == file.extent[0])
       << images_name << " has " << images.extent[0] << " images, " << labels_name << " "

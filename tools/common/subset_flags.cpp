@@ -24,6 +24,8 @@ Subset SubsetFromFlags() {
 void ResizeAndPadByFlags(caffe::Datum* datum) {
   ENFORCE(FLAGS_pad >= 0) << "--pad=" << FLAGS_pad << " is negative";
   ENFORCE(FLAGS_resize >= 0) << "--resize=" << FLAGS_resize << " is negative";
+  ENFORCE(FLAGS_resize <= kMaxExtent)
+      << "--resize=" << FLAGS_resize << ": must not exceed " << kMaxExtent;
   Resize(FLAGS_resize, datum);
   Pad(FLAGS_pad, datum);
 }

@@ -120,19 +120,10 @@ class Converter {
   }
 
   void FromFile(const string& path, const string& bytes, caffe::Datum* datum) const {
-    cv::Mat image;
-    if (!bytes.empty()) {
-      const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1,
-                            const_cast<char*>(bytes.data()));
-      const bool grey = set_.grey && !settings_.color;
-      try {
-        image = cv::imdecode(encoded, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
-      } catch (const cv::Exception&) {  // sizes beyond OpenCV's limit
-        image.release();
-      }
-    }
-    ENFORCE(!image.empty()) << files_.Where(path) << ": cannot be decoded (" << bytes.size()
-                            << " bytes)";
+    const bool grey = set_.grey && !settings_.color;
+    const cv::Mat image = caffe::TryDecode(bytes, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
+    ENFORCE(!image.empty()) << files_.Where(path) << ": is truncated or cannot be decoded ("
+                            << bytes.size() << " bytes)";
     ENFORCE(image.rows > set_.crop_bottom)
         << files_.Where(path) << ": has " << image.rows << " rows where the lowest "
         << set_.crop_bottom << " are left out";

@@ -54,6 +54,28 @@ FileSet::FileSet(const std::vector<std::string>& sources) : sources_(sources) {
   }
 }
 
+std::string FileSet::Summary(const std::string& source) {
+  std::error_code error;
+  uintmax_t files = 0, bytes = 0;
+  const fs::path path = fs::weakly_canonical(source, error);
+  if (fs::is_directory(path, error)) {
+    const auto options = fs::directory_options::follow_directory_symlink;
+    for (fs::recursive_directory_iterator entry(path, options, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (!entry->is_regular_file(error)) continue;
+      ++files;
+      bytes += entry->file_size(error);
+    }
+  } else {
+    bytes = fs::file_size(path, error);
+  }
+  std::ostringstream text;
+  text << path.filename().string();
+  if (!error)
+    text << " (" << (files ? std::to_string(files) + " files, " : "") << bytes << " bytes)";
+  return text.str();
+}
+
 void FileSet::Add(const std::string& path, File file) {
   if (IsLitter(path)) return;
   const int source = file.source;

@@ -16,6 +16,10 @@ class FileSet {
  public:
   explicit FileSet(const std::vector<std::string>& sources);
 
+  /// What tells a source from others without reading it: its name and number of bytes, of a folder
+  /// the number of files, too.
+  static std::string Summary(const std::string& source);
+
   /// Paths inside the sources, sorted. A source that is a single file has its name as path.
   std::vector<std::string> Paths() const;
   /// "sources: a.zip, b.tar", for messages.

@@ -58,7 +58,9 @@ string PartName(const string& folder) {
   static const std::map<string, string> kParts = {
       {"train", "train"}, {"training", "train"}, {"test", "test"}, {"testing", "test"},
       {"val", "val"},     {"validation", "val"}, {"valid", "val"}};
-  const auto found = kParts.find(folder);
+  string lower = folder;
+  std::transform(lower.begin(), lower.end(), lower.begin(), ::tolower);
+  const auto found = kParts.find(lower);
   return found == kParts.end() ? "" : found->second;
 }
 
@@ -100,6 +102,12 @@ Dataset ReadFolder(const FileSet& files) {
   for (const Image& image : images) parts[PartName(image.components[0])].push_back(image);
   Dataset set;
   if (parts.count("") > 0) {  // classes at the top
+    for (const Image& image : images) {
+      ENFORCE(PartName(image.components[0]).empty() || image.components.size() < 3)
+          << files.Describe() << ": beside '" << image.components[0]
+          << "' with classes in it there is '" << parts[""][0].components[0]
+          << "', which is no part (train, val, test)";
+    }
     const auto labels = ClassLabels(files, images, 0, &set.classes);
     AddImages(files, images, 0, labels, &set.train);
     return set;

@@ -6,6 +6,7 @@
 
 #include <gflags/gflags.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <opencv2/core/utility.hpp>
@@ -70,6 +71,8 @@ Settings ReadFlags() {
   for (string source; std::getline(sources, source, ',');) s.sources.push_back(source);
   s.image.size = OrDefault("size", FLAGS_size, s.entry->size);
   ENFORCE(s.image.size > 0) << "--size=" << FLAGS_size << " is no size";
+  ENFORCE(s.image.size <= metaperturb::kMaxExtent)
+      << "--size=" << FLAGS_size << ": must not exceed " << metaperturb::kMaxExtent;
   s.image.pad = OrDefault("pad", FLAGS_pad, s.entry->pad);
   s.image.color = FLAGS_color;
   s.per_class = OrDefault("per_class", FLAGS_per_class, s.entry->per_class);
@@ -84,11 +87,7 @@ string Describe(const Settings& s) {
   std::ostringstream text;
   text << "dataset: " << s.entry->name << "\n";
   for (const string& source : s.sources) {
-    std::error_code error;
-    const auto bytes = fs::file_size(source, error);
-    text << "source: " << fs::path(source).lexically_normal().filename().string();
-    if (!error) text << " (" << bytes << " bytes)";
-    text << "\n";
+    text << "source: " << metaperturb::FileSet::Summary(source) << "\n";
   }
   text << "size: " << s.image.size << "\npad: " << s.image.pad << "\ncolor: " << s.image.color
        << "\nper_class: " << s.per_class << "\nval_per_class: " << s.val_per_class
@@ -149,6 +148,26 @@ Part SetApart(const Part& part, const vector<int>& taken) {
   return rest;
 }
 
+// A class whose training images are all taken for other parts is an Error, one with fewer than
+// asked for is told.
+void CheckClasses(const Settings& s, const metaperturb::Dataset& set, const Plan& train) {
+  vector<int> count(set.classes.size()), all(set.classes.size());
+  for (const int label : set.train.labels) ++all[label];
+  for (const int i : train.chosen) ++count[train.part->labels[i]];
+  for (size_t label = 0; label < count.size(); ++label) {
+    const bool wanted = all[label] > 0 && (s.classes.empty() ||
+                                           std::find(s.classes.begin(), s.classes.end(),
+                                                     static_cast<int>(label)) != s.classes.end());
+    if (!wanted) continue;
+    ENFORCE(count[label] > 0) << s.entry->name << ": class '" << set.classes[label]
+                              << "' has no image left to train on";
+    if (count[label] < s.per_class) {
+      LOG(WARNING) << "class '" << set.classes[label] << "' has " << count[label]
+                   << " training images; --per_class is " << s.per_class;
+    }
+  }
+}
+
 vector<Plan> MakePlans(const Settings& s, const metaperturb::Dataset& set, Part* rest) {
   const uint64_t kTestSeed = 0;
   vector<Plan> plans;
@@ -176,6 +195,7 @@ vector<Plan> MakePlans(const Settings& s, const metaperturb::Dataset& set, Part*
   }
   const int skip = s.per_class == 0 ? s.val_per_class : 0;
   plans.push_back({"train", train, SelectFrom(*train, "train", s.per_class, skip, s, s.seed)});
+  CheckClasses(s, set, plans.back());
   return plans;
 }
 
@@ -193,7 +213,11 @@ void Convert() {
   const string settings = Describe(s);
   const string settings_file = FLAGS_output + "/settings.txt";
   const string labels_file = FLAGS_output + "/labels.txt";
-  if (fs::exists(settings_file)) {
+  bool begun = fs::exists(labels_file);
+  for (const char* part : {"train", "val", "test"}) {
+    begun = begun || fs::exists(FLAGS_output + "/" + part + "_lmdb");
+  }
+  if (begun && fs::exists(settings_file)) {
     CheckSettings(settings_file, settings);
     if (fs::exists(labels_file)) {  // written last
       LOG(INFO) << FLAGS_output << ": is complete already.";
@@ -246,6 +270,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(
         "Converts a data set, as its authors publish it, to LMDB: --dataset --source --output");
     caffe::GlobalInit(&argc, &argv);
+    ENFORCE(argc == 1) << "unexpected argument '" << argv[1] << "'";
     cv::setNumThreads(1);  // the images are what runs at the same time
     if (FLAGS_list) {
       List();

@@ -7,12 +7,12 @@
 #include <sstream>
 
 #include "caffe/net.hpp"
-#include "caffe/util/db.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/noise_sampler.hpp"
 #include "tools/metaperturb/perturbation_scores.hpp"
 #include "tools/metaperturb/pgd_attack.hpp"
+#include "tools/metaperturb/record_count.hpp"
 #include "tools/metaperturb/svg_chart.hpp"
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
@@ -46,12 +46,7 @@ int64_t CountImages(const NetParameter& net) {
       return count;
     }
     if (layer.type() != "Data") continue;
-    std::unique_ptr<db::DB> database(db::GetDB(layer.data_param().backend()));
-    database->Open(layer.data_param().source(), db::READ);
-    std::unique_ptr<db::Cursor> cursor(database->NewCursor());
-    int64_t count = 0;
-    for (cursor->SeekToFirst(); cursor->valid(); cursor->Next()) ++count;
-    return count;
+    return metaperturb::CountRecords(layer.data_param().source(), layer.data_param().backend());
   }
   return 0;
 }
@@ -196,7 +191,7 @@ string Page(const Evaluation& evaluation) {
   for (const PredictionScores::Bin& bin : evaluation.mean.bins()) {
     if (bin.count > 0) found.points.emplace_back(100 * bin.confidence, bin.accuracy);
   }
-  metaperturb::WriteCharts(page, {{"Accuracy by confidence in %", {found, ideal}, true}});
+  metaperturb::WriteCharts(page, {{"Accuracy", {found, ideal}, true, "confidence, %"}});
   page << "<table><tr><th>confidence</th><th>images</th><th>mean confidence</th><th>accuracy</th>"
           "</tr>\n"
        << std::fixed << std::setprecision(3);
@@ -216,7 +211,7 @@ string Page(const Evaluation& evaluation) {
     page << "<h2>Robustness</h2>\n<p>Projected gradient descent in the norm " << FLAGS_norm << ", "
          << FLAGS_attack_steps << " steps, mean gradient of " << FLAGS_attack_samples
          << " noise samples.</p>\n";
-    metaperturb::WriteCharts(page, {{"Accuracy by radius, of 255", {robust}, true}});
+    metaperturb::WriteCharts(page, {{"Accuracy", {robust}, true, "radius, of 255"}});
   }
   page << "</body></html>\n";
   return page.str();
@@ -244,6 +239,8 @@ Evaluation EvaluateAll(NetParameter param) {
   const int64_t all = CountImages(param);
   ENFORCE(FLAGS_images > 0 || all > 0)
       << "the data layer does not tell how many images it has; give --images";
+  ENFORCE(all == 0 || FLAGS_images <= all)
+      << "--images=" << FLAGS_images << ": the data layer has " << all;
   const int64_t images = FLAGS_images > 0 ? FLAGS_images : all;
   const int64_t seed = FLAGS_seed >= 0 ? FLAGS_seed : 1;
   if (!radii.empty()) {

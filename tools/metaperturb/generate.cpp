@@ -1,19 +1,21 @@
 // metaperturb generate: writes model definitions, those of models/ among them.
 //   --output=FILE.prototxt  the network, with --mp with MetaPerturb layers
 //   --output=FOLDER         train_val.prototxt and solver.prototxt, the same with _mp for the
-//   network
-//                           with MetaPerturb, and meta_train_val.prototxt, where phi can be learned
+//                           network with MetaPerturb, and meta_train_val.prototxt, where phi can be
+//                           learned
 
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <boost/algorithm/string/join.hpp>
+#include <cmath>
 #include <filesystem>
 
 #include "caffe/common.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "tools/metaperturb/record_count.hpp"
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
@@ -26,7 +28,9 @@ DEFINE_int32(crop, 0,
              "generate: height and width of the network's input; 0: what the model is meant for");
 DEFINE_int32(batch, 128, "generate: images per training batch");
 DEFINE_int32(test_batch, 100, "generate: images per test batch");
-DEFINE_int32(test_images, 10000, "generate: images in the test set");
+DEFINE_int32(test_images, 0,
+             "generate: images in the test set; 0: those of --test_source, and 10000 where that is "
+             "not there yet");
 DEFINE_int32(test_samples, 1,
              "generate: noise samples whose softmax is averaged in TEST, with MetaPerturb");
 DEFINE_string(train_source, "data/train_lmdb", "generate: LMDB with the training images");
@@ -92,14 +96,24 @@ NetParameter Network(bool mp, const metaperturb::InsertOptions& insert) {
   return net;
 }
 
+int64_t TestImages() {
+  if (FLAGS_test_images > 0) return FLAGS_test_images;
+  if (!std::filesystem::exists(FLAGS_test_source)) return 10000;
+  return metaperturb::CountRecords(FLAGS_test_source, caffe::DataParameter::LMDB);
+}
+
 void WriteFolder(const string& folder) {
   ENFORCE(FLAGS_max_iter > 0) << "--max_iter=" << FLAGS_max_iter << ": must be positive";
   ENFORCE(FLAGS_tests > 0) << "--tests=" << FLAGS_tests << ": must be positive";
-  ENFORCE(FLAGS_test_images > 0) << "--test_images=" << FLAGS_test_images << ": must be positive";
+  ENFORCE(FLAGS_test_images >= 0) << "--test_images=" << FLAGS_test_images << ": must be positive";
+  const int64_t test_images = TestImages();
+  ENFORCE(FLAGS_base_lr > 0 && std::isfinite(FLAGS_base_lr))
+      << "--base_lr=" << FLAGS_base_lr << ": must be positive";
+  metaperturb::InsertOptions insert = InsertOptions();
+  Network(true, insert);  // a mistake leaves no folder behind
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   ENFORCE(!error) << folder << ": cannot be made: " << error.message();
-  metaperturb::InsertOptions insert = InsertOptions();
   if (FLAGS_anneal_iter == 0) {
     insert.param.set_anneal_iter(static_cast<uint32_t>(int64_t{FLAGS_max_iter} * 2 / 5));
   }
@@ -111,7 +125,7 @@ void WriteFolder(const string& folder) {
     options.snapshot_prefix = folder + "/" + FLAGS_model + (mp ? "_mp" : "");
     options.max_iter = FLAGS_max_iter;
     options.base_lr = static_cast<float>(FLAGS_base_lr);
-    options.test_iter = (FLAGS_test_images + FLAGS_test_batch - 1) / FLAGS_test_batch;
+    options.test_iter = static_cast<int>((test_images + FLAGS_test_batch - 1) / FLAGS_test_batch);
     options.tests = FLAGS_tests;
     options.seed = FLAGS_seed;
     Write(Network(mp, insert), options.net,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/algorithm/string/join.hpp>
+#include <cmath>
 #include <map>
 
 #include "caffe/common.hpp"
@@ -60,6 +61,8 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
   options.shared = FLAGS_shared;
   options.as_param_str = IsForForeignHost();
   ENFORCE(FLAGS_anneal_iter >= 0) << "--anneal_iter is " << FLAGS_anneal_iter;
+  ENFORCE(FLAGS_spatial_norm_factor > 0 && std::isfinite(FLAGS_spatial_norm_factor))
+      << "--spatial_norm_factor=" << FLAGS_spatial_norm_factor << ": must be positive";
   if (!FLAGS_phi.empty() && FLAGS_phi != "none") options.param.set_phi(FLAGS_phi);
   if (FLAGS_phi.empty() && !FLAGS_shared) options.param.set_phi(metaperturb::ShippedPhi());
   if (FLAGS_spatial_norm_factor != 32) {

@@ -25,14 +25,36 @@ NoiseSampler::NoiseSampler(const caffe::NetParameter& param) : net_(param) {
     }
   }
   ENFORCE(labels_) << "no data layer at the beginning has labels as its second top in phase TEST";
-  for (int i = layers - 1; i >= 0 && !scores_; --i) {
+  FindScores();
+}
+
+void NoiseSampler::FindScores() {
+  const int layers = static_cast<int>(net_.layers().size());
+  int reader = layers - 1;
+  for (int i = layers - 1; i >= 0; --i) {
     const string type = net_.layers()[i]->type();
-    if (type == "SoftmaxWithLoss" || type == "SoftTargetLoss" || type == "Softmax") {
-      scores_ = net_.bottom_vecs()[i][0];
-    }
+    const bool is_loss = type == "SoftmaxWithLoss" || type == "SoftTargetLoss";
+    has_loss_ = has_loss_ || (is_loss && net_.layers()[i]->loss(0) != 0);
+    if (scores_ || (!is_loss && type != "Softmax")) continue;
+    scores_ = net_.bottom_vecs()[i][0];
+    reader = i;
   }
   ENFORCE(scores_)
       << "the net has no Softmax, SoftmaxWithLoss or SoftTargetLoss layer in phase TEST";
+  scores_layer_ = MakerOf(scores_, reader);
+  if (string(net_.layers()[scores_layer_]->type()) == "Split") {
+    scores_ = net_.bottom_vecs()[scores_layer_][0];
+    scores_layer_ = MakerOf(scores_, scores_layer_);
+  }
+}
+
+// The last layer before `reader` that has the blob as a top.
+int NoiseSampler::MakerOf(const Blob<float>* blob, int reader) const {
+  for (int i = reader - 1; i > 0; --i) {
+    const auto& tops = net_.top_vecs()[i];
+    if (std::find(tops.begin(), tops.end(), blob) != tops.end()) return i;
+  }
+  return 0;
 }
 
 vector<int> NoiseSampler::NextBatch() {
@@ -52,9 +74,40 @@ void NoiseSampler::Forward() {
   net_.ForwardFrom(sources_);
 }
 
+namespace {
+
+void Softmax(const float* score, int classes, double* probability) {
+  const double most = *std::max_element(score, score + classes);
+  double sum = 0;
+  for (int c = 0; c < classes; ++c) sum += std::exp(score[c] - most);
+  for (int c = 0; c < classes; ++c) probability[c] = std::exp(score[c] - most) / sum;
+}
+
+}  // namespace
+
 const float* NoiseSampler::ImageGradient() {
-  net_.Backward();
+  if (has_loss_) {
+    net_.Backward();
+  } else {
+    CrossEntropyGradient();
+    net_.BackwardFrom(scores_layer_);
+  }
   return images_->cpu_diff();
+}
+
+void NoiseSampler::CrossEntropyGradient() {
+  const int rows = scores_->shape(0), images = labels_->count();
+  const int classes = scores_->count() / rows;
+  const float *score = scores_->cpu_data(), *labels = labels_->cpu_data();
+  float* diff = scores_->mutable_cpu_diff();
+  vector<double> probability(classes);
+  for (int row = 0; row < rows; ++row, score += classes, diff += classes) {
+    Softmax(score, classes, probability.data());
+    const int label = static_cast<int>(labels[row % images]);
+    for (int c = 0; c < classes; ++c) {
+      diff[c] = static_cast<float>((probability[c] - (c == label)) / rows);
+    }
+  }
 }
 
 void NoiseSampler::Sample(int samples, vector<vector<double>>* probabilities) {
@@ -74,12 +127,9 @@ void NoiseSampler::TakeSoftmax(vector<vector<double>>* probabilities) {
   const float* score = scores_->cpu_data();
   for (int row = 0; row < rows; ++row, score += classes_) {
     if (row % images == 0) probabilities->emplace_back();
-    const double most = *std::max_element(score, score + classes_);
-    double sum = 0;
-    for (int c = 0; c < classes_; ++c) sum += std::exp(score[c] - most);
-    for (int c = 0; c < classes_; ++c) {
-      probabilities->back().push_back(std::exp(score[c] - most) / sum);
-    }
+    vector<double>& all = probabilities->back();
+    all.resize(all.size() + classes_);
+    Softmax(score, classes_, all.data() + all.size() - classes_);
   }
 }
 

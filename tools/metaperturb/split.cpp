@@ -91,7 +91,8 @@ int RunSplit() {
   if (std::filesystem::exists(list)) {
     string first;
     std::getline(std::ifstream(list), first);
-    ENFORCE(first == settings) << list << ": is there already, made by '" << first.substr(2) << "'";
+    ENFORCE(first == settings) << list << ": is there already, made by '"
+                               << (first.size() > 2 ? first.substr(2) : "something else") << "'";
     std::cout << list << ": is there already" << std::endl;
     return 0;
   }

@@ -90,7 +90,7 @@ void DrawChart(std::ostream& svg, int x0, const Chart& chart) {
   }
   svg << "<path class='axis' d='M" << x0 << " " << kTop << "V" << kTop + kHeight << "H"
       << x0 + kWidth << "'/>\n<text x='" << x0 + kWidth / 2 << "' y='" << kTop + kHeight + 40
-      << "' text-anchor='middle'>iteration</text>\n";
+      << "' text-anchor='middle'>" << EscapeXml(chart.x_label) << "</text>\n";
   for (size_t i = 0; i < chart.series.size(); ++i) {
     svg << "<polyline stroke='" << Color(i) << "' points='";
     for (const auto& [x, y] : chart.series[i].points) {

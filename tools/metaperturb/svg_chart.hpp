@@ -8,7 +8,7 @@
 
 namespace metaperturb {
 
-/// A line of a chart: (iteration, value) from left to right.
+/// A line of a chart: (x, value) from left to right.
 struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;
@@ -18,6 +18,7 @@ struct Chart {
   std::string title;
   std::vector<Series> series;
   bool from_zero = false;  // the lower end of the axis is 0
+  std::string x_label = "iteration";
 };
 
 /// <, >, & and quotes as XML writes them.

@@ -18,7 +18,17 @@ TEST_F(ConvertDatasetErrors, Errors) {
                   {"x.tar: is truncated or damaged, or no archive"});
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar --output=e --size=0",
                   {"--size=0"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar --output=e --size=100000",
+                  {"--size=100000: must not exceed 16384"});
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=x.tar, y.tar --output=e",
+                  {"unexpected argument 'y.tar'"});
+  ExpectToolError("convert_dataset",
+                  "--dataset=cifar10 --source=x.tar --output=e --classes=4294967299",
+                  {"'4294967299' is no class"});
   WriteCifar10();
+  ExpectToolError("convert_dataset",
+                  "--dataset=cifar10 --source=cifar.tar.gz --output=pad --pad=2147483647",
+                  {"--pad=2147483647: images of 32 x 32 would exceed 16384 pixels"});
   const string archive = Read("cifar.tar.gz");
   Write("half.tar.gz", archive.substr(0, archive.size() / 2));
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=half.tar.gz --output=e",

@@ -31,12 +31,12 @@ TEST_F(FolderDatasets, TinyImagenet) {
   // What is damaged or missing is named, and nothing half made stays.
   WriteIn("t/train/n02/images/n02_1.JPEG", Read("t/train/n02/images/n02_1.JPEG").substr(0, 20));
   ExpectToolError("convert_dataset", command + "--source=t --output=e",
-                  {"t/train/n02/images/n02_1.JPEG: cannot be decoded (20 bytes)"});
+                  {"t/train/n02/images/n02_1.JPEG: is truncated or cannot be decoded (20 bytes)"});
   EXPECT_FALSE(Exists("e/train_lmdb"));
   EXPECT_FALSE(Exists("e/train_lmdb.tmp"));
   EXPECT_FALSE(Exists("e/labels.txt"));
   std::filesystem::remove(Path("t/val/images/val_0.JPEG"));
-  ExpectToolError("convert_dataset", command + "--source=t --output=e",
+  ExpectToolError("convert_dataset", command + "--source=t --output=e2",
                   {"t/val/val_annotations.txt: names 'val/images/val_0.JPEG'"});
 }
 
@@ -114,7 +114,26 @@ TEST_F(FolderDatasets, AnyFolder) {
   EXPECT_EQ(test.at(1).size(), 2u);
   for (const int value : test.at(0)) EXPECT_EQ(train.at(0).count(value), 0u);
 
-  std::filesystem::rename(Path("a/pets"), Path("a/train"));
+  // The same number of other files is another source.
+  WriteImage("b/a/pets/cat/x.png", 10, 14);
+  ExpectToolError("convert_dataset",
+                  "--dataset=folder --source=b/a --output=out --size=8 --pad=0 --test_per_class=2",
+                  {"out/settings.txt: 'source: a (13 files, ", "now 'source: a (1 files, "});
+  for (int i = 0; i < 4; ++i) {
+    if (i < 2) WriteImage("few/cat/" + std::to_string(i) + ".png", 10 + i);
+    WriteImage("few/dog/" + std::to_string(i) + ".png", 20 + i);
+  }
+  ExpectToolError("convert_dataset", "--dataset=folder --source=few --output=e --test_per_class=2",
+                  {"folder: class 'cat' has no image left to train on"});
+  const string jpeg = "j/cat/1.jpg";
+  WriteImage(jpeg, 50);
+  WriteImage("j/dog/1.jpg", 50);
+  const string bytes = Read(jpeg);
+  Write(jpeg, bytes.substr(0, bytes.size() - 40));
+  ExpectToolError("convert_dataset", "--dataset=folder --source=j --output=j_out",
+                  {"j/cat/1.jpg: is truncated or cannot be decoded"});
+
+  std::filesystem::rename(Path("a/pets"), Path("a/Train"));
   WriteImage("a/val/dog/z.png", 77);
   ASSERT_EQ(Run("convert_dataset", "--dataset=folder --source=a --output=b --size=8 --pad=0"), 0)
       << output_;
@@ -122,12 +141,16 @@ TEST_F(FolderDatasets, AnyFolder) {
   EXPECT_EQ(Centres("test", 8, 3, "b"), (Expected{{1, {77}}}));
   ExpectToolError("convert_dataset", "--dataset=folder --source=a --output=e --test_per_class=1",
                   {"--test_per_class=1", "a test part of its own"});
+  WriteImage("a/preview/cat.png", 77);
+  ExpectToolError("convert_dataset", "--dataset=folder --source=a --output=e",
+                  {"beside 'Train' with classes in it there is 'preview', which is no part"});
+  std::filesystem::remove_all(Path("a/preview"));
   WriteImage("a/val/mouse/z.png", 77);
   ExpectToolError("convert_dataset", "--dataset=folder --source=a --output=e",
                   {"a/val/mouse/z.png", "no training image of class 'mouse'"});
-  WriteImage("a/train/z.png", 77);
+  WriteImage("a/Train/z.png", 77);
   ExpectToolError("convert_dataset", "--dataset=folder --source=a --output=e",
-                  {"a/train/z.png", "lies in no class folder"});
+                  {"a/Train/z.png", "lies in no class folder"});
 }
 
 }  // namespace
