@@ -17,7 +17,7 @@ namespace caffe {
 /// computes from its input. With the logits a, element by element:
 ///     alpha = 0.001 + max_alpha sigmoid(a)         the 0.001 as in the authors' code
 ///     TRAIN: z = x exp(alpha epsilon), epsilon ~ N(0, 1)
-///     TEST:  z = x as in the authors' code; with test_mean z's mean, x exp(alpha^2 / 2)
+///     TEST:  z = x; with test_mean z's mean, x exp(alpha^2 / 2)
 ///     KL = 1/N sum over elements with x != 0 of ln(max_alpha + 0.001) - ln(alpha), in both phases
 /// KL is the divergence from the prior, -ln alpha + constant where x is not 0 and constant where it
 /// is (proposition 3; the authors' code counts all elements); the constant is chosen so that KL is
@@ -27,8 +27,10 @@ namespace caffe {
 ///     da = (dz z epsilon - dKL / N [x != 0] / alpha) max_alpha s (1 - s),  s = sigmoid(a)
 /// (TEST: 0, with test_mean alpha / 2, in place of epsilon in dx, and 0, alpha in da). Batch
 /// normalisation behind the layer has learned the statistics of noisy values, whose mean is
-/// exp(alpha^2 / 2) times that of x: there, z = x in TEST can cost nearly all accuracy. The noise
-/// is that of Philox in layers/metaperturb_kernels.hpp.
+/// exp(alpha^2 / 2) times that of x: there, z = x in TEST can cost nearly all accuracy. The
+/// authors' code has z = x, too, but learns those statistics anew, without noise, before it tests;
+/// there is no such pass here, and test_mean is what a network with batch normalisation needs. The
+/// noise is that of Philox in layers/metaperturb_kernels.hpp.
 ///
 /// bottoms: x, N x C x ...; a of the same shape. Tops: z, not in place; optionally KL, a scalar.
 /// information_dropout_param: max_alpha = 0.7, where the noise's variance is about 1;
