@@ -50,6 +50,10 @@ DEFAULTS = {"targets": "cifar10_50", "networks": "resnet20", "methods": ",".join
 ADDITIONS = ("resnet", "wrn", "mobilenet_v2")  # networks with residual branches
 
 
+def refuse(text):
+    sys.exit(f"evidence.py: {text}")
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="evidence-run")
@@ -70,13 +74,26 @@ def parse_arguments():
         setattr(a, name, DEFAULTS[name])
     a.run, a.build = os.path.abspath(a.run), os.path.abspath(a.build)
     a.results = os.path.abspath(a.results or os.path.join(a.run, "results.csv"))
+    for source in a.source:
+        if "=" not in source:
+            refuse(f"--source {source}: DATASET=FILES is expected")
     a.sources = dict(s.split("=", 1) for s in a.source)
     for name, known in (("targets", TARGETS), ("methods", METHODS)):
         setattr(a, name, getattr(a, name).split(","))
         for value in getattr(a, name):
             if value not in known:
-                sys.exit(f"evidence.py: --{name}: '{value}' is not known; known are {', '.join(known)}")
+                refuse(f"--{name}: '{value}' is not known; known are {', '.join(known)}")
+    if not re.fullmatch(r"\d+(,\d+)*", a.seeds):
+        refuse(f"--seeds={a.seeds}: numbers separated by commas are expected")
     a.networks, a.seeds = a.networks.split(","), [int(s) for s in a.seeds.split(",")]
+    for name in ("jobs", "steps", "batch", "samples"):
+        if getattr(a, name) < 1:
+            refuse(f"--{name}={getattr(a, name)}: must be positive")
+    for name in ("phi", "authors_phi"):
+        if getattr(a, name) and not os.path.isfile(getattr(a, name)):
+            refuse(f"--{name}={getattr(a, name)}: there is no such file")
+    if not a.table and not os.path.isfile(os.path.join(a.build, "bin", "metaperturb")):
+        refuse(f"--build={a.build}: there is no bin/metaperturb")
     a.source_steps = a.source_steps or a.steps
     return a
 
@@ -172,8 +189,41 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
     edit(solver, *edits)
     with open(solver, "a") as text:
         text.write("\n".join(lines) + "\n")
-    seconds = run(a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log)
+    forget_other_training(folder, [net, solver, f"{data}/settings.txt"])
+    seconds = add_seconds(folder, lambda: run(
+        a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log))
     return net, os.path.join(folder, f"net_iter_{steps}.caffemodel"), seconds
+
+
+def forget_other_training(folder, definition):
+    """Removes what a training by another definition has left in the folder."""
+    digest = hashlib.sha256()
+    for name in definition:
+        with open(name, "rb") as file:
+            digest.update(file.read())
+    kept = os.path.join(folder, "definition.sha256")
+    if os.path.exists(kept):
+        with open(kept) as file:
+            if file.read() == digest.hexdigest():
+                return
+    for name in os.listdir(folder):
+        if re.match(r"net_iter_\d+\.|cpu_seconds$", name):
+            os.remove(os.path.join(folder, name))
+    with open(kept, "w") as file:
+        file.write(digest.hexdigest())
+
+
+def add_seconds(folder, work):
+    """CPU seconds of the training in this folder, with those before it was stopped by Ctrl-C."""
+    kept = os.path.join(folder, "cpu_seconds")
+    before = 0.0
+    if os.path.exists(kept):
+        with open(kept) as file:
+            before = float(file.read())
+    total = before + work()
+    with open(kept, "w") as file:
+        file.write(f"{total:.3f}")
+    return total
 
 
 class Sources:
@@ -238,9 +288,19 @@ def key_of(a, job):
     return tuple(settings(a, job).values())
 
 
+def prepare_results(a):
+    """Fails now rather than after the first training."""
+    try:
+        os.makedirs(os.path.dirname(a.results), exist_ok=True)
+        with open(a.results, "a"):
+            pass
+        read_results(a)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise Failed(f"--results={a.results}: {error}") from error
+
+
 def add_result(a, job, measured):
-    os.makedirs(os.path.dirname(a.results), exist_ok=True)
-    begin = not os.path.exists(a.results)
+    begin = os.path.getsize(a.results) == 0
     with open(a.results, "a", newline="") as file:
         writer = csv.DictWriter(file, SETTINGS + MEASURED, lineterminator="\n")
         if begin:
@@ -255,15 +315,23 @@ def job_folder(a, job):
     return os.path.join(a.run, f"{a.steps}x{a.batch}", target, network, method + more, f"s{seed}")
 
 
-def is_possible(a, job):
-    method, network = job[2], job[1]
-    return not (method == "stochastic_depth" and not network.startswith(ADDITIONS) or
-                method == "metaperturb_authors" and not a.authors_phi or
-                method.startswith("finetune") and "tiny_imagenet" not in a.sources)
+def has_additions(network):
+    return network.startswith(ADDITIONS)
+
+
+def why_not(a):
+    """What is missing for a method, by method."""
+    missing = {}
+    if not a.authors_phi:
+        missing["metaperturb_authors"] = "--authors_phi=FILE"
+    if "tiny_imagenet" not in a.sources:
+        missing.update({m: "--source tiny_imagenet=FILES" for m in METHODS if m.startswith("finetune")})
+    return missing
 
 
 def work(a, jobs):
     todo = queue.Queue()
+    prepare_results(a)
     known = read_results(a)
     waiting = [job for job in jobs if key_of(a, job) not in known]
     print(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done before", flush=True)
@@ -284,13 +352,12 @@ def work(a, jobs):
             start = time.time()
             try:
                 measured = do_job(a, sources, job, cpu)
-            except Failed as error:
-                measured = None
-                failures.append(str(error))
-                print(error, file=sys.stderr, flush=True)
-            with lock:
-                if measured:
+                with lock:
                     add_result(a, job, measured)
+            except Exception as error:  # whatever it is, the other jobs go on
+                failures.append(error)
+                print(f"{' '.join(str(j) for j in job)}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            with lock:
                 done[0] += 1
                 left = (time.time() - began) / done[0] * (len(waiting) - done[0])
                 print(f"[{done[0]}/{len(waiting)}] {' '.join(str(j) for j in job)}: {time.time() - start:.0f} s, "
@@ -354,14 +421,21 @@ def main():
     a = parse_arguments()
     # Seeds outermost: a run that is stopped has compared all methods on the seeds that it reached.
     jobs = [(t, n, m, s) for s in a.seeds for t in a.targets for n in a.networks for m in a.methods]
-    jobs = [job for job in jobs if is_possible(a, job)]
+    missing = why_not(a)
+    jobs = [job for job in jobs if job[2] not in missing and (job[2] != "stochastic_depth" or has_additions(job[1]))]
+    if not a.table:
+        for method, reason in missing.items():
+            if "methods" in a.given and method in a.methods:
+                refuse(f"--methods={method} needs {reason}")
+        if not jobs:
+            refuse("none of these methods is for these networks")
     try:
         failures = [] if a.table else work(a, jobs)
     except Failed as error:
-        sys.exit(f"evidence.py: {error}")
+        refuse(error)
     table(a)
     if failures:
-        sys.exit(f"evidence.py: {len(failures)} of {len(jobs)} jobs failed")
+        refuse(f"{len(failures)} of {len(jobs)} jobs failed")
 
 
 if __name__ == "__main__":
