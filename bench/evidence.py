@@ -18,17 +18,17 @@ dropout's beta, 3 over the number of training images. Nothing is chosen by the t
   finetune, finetune_l2sp, finetune_metaperturb: from the network trained on --source tiny_imagenet=...
 """
 import argparse
-import csv
 import hashlib
 import json
 import os
 import queue
 import re
-import statistics
 import subprocess
 import sys
 import threading
 import time
+
+import evidence_results
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # name: data set for convert_dataset, its name in --source, training images per class, further flags
@@ -259,11 +259,6 @@ def do_job(a, sources, job, cpu):
                 calibration_error=evaluation["expected_calibration_error"], cpu_seconds=seconds)
 
 
-# A line of --results: what says which job it is, then what was measured.
-SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi"]
-MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
-
-
 def settings(a, job):
     target, network, method, seed = job
     phi = a.authors_phi if method == "metaperturb_authors" else a.phi
@@ -273,39 +268,11 @@ def settings(a, job):
             digest = hashlib.sha256(file.read()).hexdigest()[:12]
     values = (target, network, method, seed, a.steps, a.batch, a.images, a.samples if digest else 1,
               a.source_steps if method.startswith("finetune") else "", digest)
-    return {name: str(value) for name, value in zip(SETTINGS, values)}
-
-
-def read_results(a):
-    """{settings of a job: what was measured}"""
-    if not os.path.exists(a.results):
-        return {}
-    with open(a.results, newline="") as file:
-        return {tuple(line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED} for line in csv.DictReader(file)}
+    return {name: str(value) for name, value in zip(evidence_results.SETTINGS, values)}
 
 
 def key_of(a, job):
     return tuple(settings(a, job).values())
-
-
-def prepare_results(a):
-    """Fails now rather than after the first training."""
-    try:
-        os.makedirs(os.path.dirname(a.results), exist_ok=True)
-        with open(a.results, "a"):
-            pass
-        read_results(a)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise Failed(f"--results={a.results}: {error}") from error
-
-
-def add_result(a, job, measured):
-    begin = os.path.getsize(a.results) == 0
-    with open(a.results, "a", newline="") as file:
-        writer = csv.DictWriter(file, SETTINGS + MEASURED, lineterminator="\n")
-        if begin:
-            writer.writeheader()
-        writer.writerow({**settings(a, job), **{m: f"{measured[m]:.6g}" for m in MEASURED}})
 
 
 def job_folder(a, job):
@@ -331,8 +298,11 @@ def why_not(a):
 
 def work(a, jobs):
     todo = queue.Queue()
-    prepare_results(a)
-    known = read_results(a)
+    try:  # now rather than after the first training
+        evidence_results.prepare(a.results)
+    except (OSError, ValueError) as error:
+        raise Failed(f"--results={a.results}: {error}") from error
+    known = evidence_results.read(a.results)
     waiting = [job for job in jobs if key_of(a, job) not in known]
     print(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done before", flush=True)
     for target, seed in sorted({(job[0], job[3]) for job in waiting}):
@@ -353,7 +323,7 @@ def work(a, jobs):
             try:
                 measured = do_job(a, sources, job, cpu)
                 with lock:
-                    add_result(a, job, measured)
+                    evidence_results.add(a.results, settings(a, job), measured)
             except Exception as error:  # whatever it is, the other jobs go on
                 failures.append(error)
                 print(f"{' '.join(str(j) for j in job)}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -371,50 +341,13 @@ def work(a, jobs):
     return failures
 
 
-def table(a):
-    """Mean and standard deviation over the seeds, in Markdown: what --results has and no option excludes."""
+def print_tables(a):
+    """Of what was asked for; with --table of all that no option excludes."""
     wanted = {"target": a.targets, "network": a.networks, "method": a.methods, "seed": [str(s) for s in a.seeds],
               "steps": [str(a.steps)], "batch": [str(a.batch)], "images": [str(a.images)]}
     if a.table:
         wanted = {name: values for name, values in wanted.items() if a.given & {name, name + "s"}}
-    groups = {}  # by the schedule, then by the settings but the seed
-    for key, measured in read_results(a).items():
-        line = dict(zip(SETTINGS, key))
-        if all(line[name] in values for name, values in wanted.items()):
-            del line["seed"]
-            group = tuple(line[name] for name in ("steps", "batch", "images"))
-            groups.setdefault(group, {}).setdefault(tuple(line.items()), []).append(measured)
-    for (steps, batch, images), rows in groups.items():
-        test = f"{images} test images" if int(images) else "all test images"
-        print(f"{steps} steps of {batch} images, {test}; mean and standard deviation over the seeds\n")
-        print_rows(rows)
-        print()
-
-
-def print_rows(rows):
-    def name_of(row):
-        return tuple(dict(row)[name] for name in ("target", "network", "method"))
-
-    def place(row):
-        target, network, method = name_of(row)
-        return list(TARGETS).index(target), network, METHODS.index(method)
-
-    names = [name_of(row) for row in rows]
-    print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in sorted(rows, key=place):
-        results, name = rows[row], name_of(row)
-
-        def cell(measure, factor, digits):
-            values = [factor * r[measure] for r in results]
-            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            return f"{statistics.mean(values):.{digits}f}{spread}"
-
-        more = ""
-        if names.count(name) > 1:  # such as two files of phi
-            more = "".join(f", {k} {v}" for k, v in row if v and k in ("samples", "source_steps", "phi"))
-        print(f"| {' | '.join(name)}{more} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
-              f" | {cell('calibration_error', 100, 1)} | {cell('cpu_seconds', 1, 0)} |")
+    evidence_results.print_tables(a.results, wanted, list(TARGETS), METHODS)
 
 
 def main():
@@ -433,7 +366,7 @@ def main():
         failures = [] if a.table else work(a, jobs)
     except Failed as error:
         refuse(error)
-    table(a)
+    print_tables(a)
     if failures:
         refuse(f"{len(failures)} of {len(jobs)} jobs failed")
 

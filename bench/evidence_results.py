@@ -1,0 +1,79 @@
+"""The results of bench/evidence.py: a CSV file with a line per training, and the tables made of it."""
+import csv
+import os
+import statistics
+
+# A line: what says which training it is, then what was measured.
+SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi"]
+MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
+
+
+def read(path):
+    """{the values of SETTINGS: {measure: number}}; empty where there is no file."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, newline="") as file:
+        return {tuple(line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED} for line in csv.DictReader(file)}
+
+
+def prepare(path):
+    """Makes the file where it is not there; OSError or ValueError where it cannot be written or has other columns."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a"):
+        pass
+    try:
+        read(path)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"is no file of results: {error}") from error
+
+
+def add(path, settings, measured):
+    begin = os.path.getsize(path) == 0
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, SETTINGS + MEASURED, lineterminator="\n")
+        if begin:
+            writer.writeheader()
+        writer.writerow({**settings, **{m: f"{measured[m]:.6g}" for m in MEASURED}})
+
+
+def print_tables(path, wanted, targets, methods):
+    """Mean and standard deviation over the seeds, in Markdown, a table per schedule, of the lines whose settings are
+    among `wanted`, {setting: values}; rows in the order of `targets` and `methods`."""
+    tables = {}  # by the schedule, then by the settings but the seed
+    for key, measured in read(path).items():
+        line = dict(zip(SETTINGS, key))
+        if all(line[name] in values for name, values in wanted.items()):
+            del line["seed"]
+            schedule = tuple(line[name] for name in ("steps", "batch", "images"))
+            tables.setdefault(schedule, {}).setdefault(tuple(line.items()), []).append(measured)
+    for (steps, batch, images), rows in tables.items():
+        test = f"{images} test images" if int(images) else "all test images"
+        print(f"{steps} steps of {batch} images, {test}; mean and standard deviation over the seeds\n")
+        print_table(rows, targets, methods)
+        print()
+
+
+def print_table(rows, targets, methods):
+    def name_of(row):
+        return tuple(dict(row)[name] for name in ("target", "network", "method"))
+
+    def place(row):
+        target, network, method = name_of(row)
+        return targets.index(target), network, methods.index(method)
+
+    names = [name_of(row) for row in rows]
+    print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in sorted(rows, key=place):
+        results, name = rows[row], name_of(row)
+
+        def cell(measure, factor, digits):
+            values = [factor * r[measure] for r in results]
+            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            return f"{statistics.mean(values):.{digits}f}{spread}"
+
+        more = ""
+        if names.count(name) > 1:  # such as two files of phi
+            more = "".join(f", {k} {v}" for k, v in row if v and k in ("samples", "source_steps", "phi"))
+        print(f"| {' | '.join(name)}{more} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
+              f" | {cell('calibration_error', 100, 1)} | {cell('cpu_seconds', 1, 0)} |")
