@@ -8,7 +8,6 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$1" --prefix "$work/prefix" >/dev/null
 cmake -S "$here" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
 cmake --build "$work/build"
-export LD_LIBRARY_PATH=$work/prefix/lib:$work/prefix/lib/$(gcc -dumpmachine)
 "$work/build/run_softsign" "$here/net.prototxt"
 # The installed tool finds the layer in a preloaded library.
 LD_PRELOAD=$work/build/libsoftsign.so "$work/prefix/bin/caffe" time --model="$here/net.prototxt" \
