@@ -5,6 +5,7 @@
 #include <random>
 
 #include "caffe/util/rng.hpp"
+#include "util/flag_help.hpp"
 
 namespace caffe {
 
@@ -33,6 +34,11 @@ Caffe& Caffe::Get() {
 void GlobalInit(int* pargc, char*** pargv) {
   FLAGS_logtostderr = true;
   FLAGS_log_year_in_prefix = false;  // Caffe's log lines, as parse_log.py reads them
+  if (IsHelpAsked(*pargc, *pargv)) {
+    std::cout << gflags::ProgramUsage() << "\n\nFlags with their defaults (--helpfull: all):\n";
+    PrintFlags(std::cout, OwnFlags());
+    std::exit(0);
+  }
   gflags::ParseCommandLineFlags(pargc, pargv, true);
   google::InitGoogleLogging(*(pargv)[0]);
   google::InstallFailureFunction(&ExitOnFailedCheck);

@@ -59,7 +59,8 @@ using std::stringstream;
 using std::vector;
 
 /// Sets up glog and gflags for a program: parses the flags, logs to stderr, and makes a failed
-/// CHECK end with its one line and exit code 1 instead of a stack trace and a core dump.
+/// CHECK end with its one line and exit code 1 instead of a stack trace and a core dump. --help
+/// prints gflags' usage message and the program's own flags, and ends the program.
 void GlobalInit(int* pargc, char*** pargv);
 
 /// Process-wide settings, held per thread: mode, device and the random number stream.

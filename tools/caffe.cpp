@@ -37,7 +37,7 @@ const char kUsage[] =
     "  caffe test --model=net.prototxt --weights=x.caffemodel [--iterations=50]\n"
     "  caffe time --model=net.prototxt [--iterations=50] [--phase=TEST]\n"
     "  caffe device_query\n\n"
-    "All flags: caffe --helpshort";
+    "All flags: caffe --help";
 
 vector<string> SplitAtCommas(const string& list) {
   vector<string> parts;

@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(
         "Computes the mean image of an LMDB: compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]");
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc == 2 || argc == 3) << "INPUT_DB [OUTPUT_FILE] are expected (see --helpshort)";
+    ENFORCE(argc == 2 || argc == 3) << "INPUT_DB [OUTPUT_FILE] are expected (see --help)";
     Compute(argv[1], argc == 3 ? argv[2] : "");
     return 0;
   } catch (const std::exception& e) {

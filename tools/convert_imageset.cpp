@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(
         "Converts listed images to LMDB: convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME");
     caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc == 4) << "ROOTFOLDER/ LISTFILE DB_NAME are expected (see --helpshort)";
+    ENFORCE(argc == 4) << "ROOTFOLDER/ LISTFILE DB_NAME are expected (see --help)";
     Convert(argv[1], argv[2], argv[3]);
     return 0;
   } catch (const std::exception& e) {

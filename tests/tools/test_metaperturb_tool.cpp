@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <set>
 
 #include "caffe/util/io.hpp"
@@ -48,11 +49,40 @@ class MetaPerturbTool : public ::testing::Test {
 };
 
 TEST_F(MetaPerturbTool, Commands) {
-  EXPECT_EQ(0, Run("help"));
-  EXPECT_NE(string::npos, output_.find("insert"));
+  for (const char* help : {"help", "--help"}) {
+    EXPECT_EQ(0, Run(help));
+    EXPECT_NE(string::npos, output_.find("COMMAND [FLAGS]"));
+  }
+  for (const char* help : {"help plot", "plot --help", "plot --helpshort"}) {
+    EXPECT_EQ(0, Run(help));
+    EXPECT_EQ(0u, output_.find("metaperturb plot: flags"));
+    EXPECT_NE(string::npos, output_.find("  --log=\n"));
+  }
+  ExpectError("help plt", "unknown command 'plt' (did you mean 'plot'?)");
   ExpectError("inser", "unknown command 'inser' (did you mean 'insert'?)");
   ExpectError("", "no command is given");
   ExpectError("plot more", "unexpected argument 'more'");
+}
+
+// Each flag in tools/metaperturb/ is listed by the help of a command.
+TEST_F(MetaPerturbTool, HelpListsEveryFlag) {
+  string help;
+  for (const char* command :
+       {"train", "split", "insert", "generate", "evaluate", "plot", "report"}) {
+    EXPECT_EQ(0, Run(string(command) + " --help"));
+    help += output_;
+  }
+  int flags = 0;
+  const std::regex definition("\nDEFINE_\\w+\\(\\s*(\\w+)");
+  for (const auto& entry : fs::directory_iterator(METAPERTURB_SOURCE_DIR "/tools/metaperturb")) {
+    std::ifstream file(entry.path());
+    const string text(std::istreambuf_iterator<char>(file), {});
+    for (std::sregex_iterator match(text.begin(), text.end(), definition), end; match != end;
+         ++match, ++flags) {
+      EXPECT_NE(string::npos, help.find("  --" + (*match)[1].str() + "=")) << (*match)[1];
+    }
+  }
+  EXPECT_GT(flags, 40);
 }
 
 TEST_F(MetaPerturbTool, InsertsIntoAFile) {

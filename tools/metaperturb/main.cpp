@@ -8,6 +8,7 @@
 #include "caffe/common.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "util/error.hpp"
+#include "util/flag_help.hpp"
 #include "util/nearest_name.hpp"
 #include "util/threads.hpp"
 
@@ -36,38 +37,82 @@ constexpr char kUsage[] =
     "              --log=NAME:FILE[,NAME:FILE ...] --output=FILE.svg\n"
     "  report    makes a page of a meta-training run: curves, phi, where it acts\n"
     "              --csv=FILE --output=FILE.html [--phi=FILE]\n"
-    "  help      prints this; `metaperturb --help` lists every flag";
+    "  help      prints this; `metaperturb COMMAND --help` lists a command's flags";
 
-int RunHelp() {
-  std::cout << kUsage << std::endl;
+struct Command {
+  int (*run)();
+  std::vector<std::string> flags;
+};
+
+// Flags that several commands have are defined in the file of one of them.
+const std::map<std::string, Command>& Commands() {
+  static const std::map<std::string, Command> commands = {
+      {"train",
+       {RunTrain,
+        {"solver", "snapshot", "iterations", "runs", "select_on", "tasks_at_once",
+         "task_threads"}}},
+#ifndef METAPERTURB_FOREIGN_HOST
+      {"split", {RunSplit, {"source", "output", "groups", "seed"}}},
+#endif
+      {"insert",
+       {RunInsert,
+        {"model", "output", "phi", "shared", "spatial_norm_factor", "anneal_iter", "host",
+         "regularizer", "drop_prob", "block_size", "max_alpha", "kl_weight", "mixup_alpha",
+         "positions", "label_smoothing", "cutout_length", "survival_prob"}}},
+      {"generate",
+       {RunGenerate,
+        {"model", "output", "mp", "classes", "crop", "batch", "test_batch", "test_images",
+         "test_samples", "train_source", "test_source", "max_iter", "tests", "base_lr", "seed",
+         "phi", "spatial_norm_factor", "anneal_iter", "host"}}},
+      {"evaluate",
+       {RunEvaluate,
+        {"model", "weights", "samples", "images", "output", "json", "epsilon", "norm",
+         "attack_steps", "attack_samples", "seed"}}},
+      {"plot", {RunPlot, {"log", "output"}}},
+      {"report", {RunReport, {"csv", "output", "phi"}}}};
+  return commands;
+}
+
+const Command& Find(const std::string& name) {
+  const auto found = Commands().find(name);
+  if (found != Commands().end()) return found->second;
+  std::vector<std::string> known = {"help"};
+  for (const auto& entry : Commands()) known.push_back(entry.first);
+  THROW_ERROR << "unknown command '" << name << "'" << caffe::DidYouMean(name, known);
+}
+
+// metaperturb help [COMMAND], and --help with or without a command.
+int Help(int argc, char** argv) {
+  std::string name;
+  for (int i = 1; i < argc && name.empty(); ++i) {
+    if (argv[i][0] != '-' && argv[i] != std::string("help")) name = argv[i];
+  }
+  if (name.empty()) {
+    std::cout << kUsage << std::endl;
+    return 0;
+  }
+  const Command& command = Find(name);
+  std::cout << "metaperturb " << name << ": flags with their defaults\n";
+  caffe::PrintFlags(std::cout, command.flags);
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, int (*)()> commands = {
-      {"train", RunTrain},       {"insert", RunInsert}, {"generate", RunGenerate},
-      {"evaluate", RunEvaluate}, {"plot", RunPlot},     {"report", RunReport},
-#ifndef METAPERTURB_FOREIGN_HOST
-      {"split", RunSplit},
-#endif
-      {"help", RunHelp}};
   try {
+    if (caffe::IsHelpAsked(argc, argv) || (argc > 1 && argv[1] == std::string("help"))) {
+      return Help(argc, argv);
+    }
     // The meta-solver binds its threads itself.
     caffe::ConfigureThreads(argv, false);
     gflags::SetUsageMessage(kUsage);
     caffe::GlobalInit(&argc, &argv);
     ENFORCE(argc >= 2)
         << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
-    const auto found = commands.find(argv[1]);
-    if (found == commands.end()) {
-      std::vector<std::string> known;
-      for (const auto& entry : commands) known.push_back(entry.first);
-      THROW_ERROR << "unknown command '" << argv[1] << "'" << caffe::DidYouMean(argv[1], known);
-    }
+    const Command& command = Find(argv[1]);
     ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
-    return found->second();
+    return command.run();
   } catch (const std::exception& e) {
     std::cerr << "ERROR: " << e.what() << std::endl;
     return 1;
