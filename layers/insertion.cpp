@@ -56,7 +56,9 @@ std::map<int, int> PerturbationPlaces(const NetParameter& net) {
   const std::vector<bool> is_addition = ResidualAdditions(net);
   std::set<string> logits;
   for (const LayerParameter& layer : net.layer()) {
-    if (layer.type() == "InformationDropout") logits.insert(layer.bottom(1));
+    if (layer.type() == "InformationDropout" && layer.bottom_size() > 1) {
+      logits.insert(layer.bottom(1));
+    }
   }
   std::map<int, int> additions, normalisations, convolutions;
   std::map<string, string> maker;  // type of the layer that made a blob last
