@@ -150,9 +150,8 @@ void DnnlConvolution::Impl::MakeBackwardData() {
   for (const auto& layouts : {std::make_pair(dst, src), std::make_pair(dst, blocked_src),
                               std::make_pair(plain_dst, plain_src)}) {
     std::tie(from, to) = layouts;
-    const dnnl::convolution_backward_data::desc desc(dnnl::algorithm::convolution_direct, to,
-                                                     weights_any, from, strides, dilations, pad,
-                                                     pad);
+    const dnnl::convolution_backward_data::desc desc(
+        dnnl::algorithm::convolution_direct, to, weights_any, from, strides, dilations, pad, pad);
     pd = {desc, DnnlEngine(), forward_desc, true};
     if (IsFast(pd)) break;
   }
