@@ -150,7 +150,10 @@ def count_classes(folder):
 
 def count_training_images(folder):
     with open(folder + ".log") as text:
-        return int(re.findall(r"train_lmdb: Processed (\d+) of", text.read())[-1])
+        found = re.findall(r"train_lmdb: Processed (\d+) of", text.read())
+    if not found:
+        raise Failed(f"{folder}.log does not tell how many training images there are; remove {folder}")
+    return int(found[-1])
 
 
 def edit(path, *edits):

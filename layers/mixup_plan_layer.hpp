@@ -17,9 +17,11 @@ namespace caffe {
 ///     position   one of `positions` places per batch, each as likely (manifold mixup's set S)
 /// In TEST: each image itself, lambda = 1, position 0.
 ///
-/// bottom: the labels, or the data: its first axis is the batch. It gets no gradient. Top: N x 3,
-/// per image (partner, lambda, position); it gets no gradient. mixup_plan_param: alpha = 1 (mixup's
-/// experiments take 0.2 to 1, manifold mixup's 2); positions = 1; per_image = false.
+/// bottom: the labels, or the data; its first axis is the batch. Top: N x 3, per image
+/// (partner, lambda, position). Neither gets a gradient.
+///
+/// mixup_plan_param: alpha = 1 (mixup's experiments take 0.2 to 1, manifold mixup's 2);
+/// positions = 1; per_image = false.
 ///
 /// Errors: alpha not above 0 or infinite; positions 0.
 template <typename Dtype>

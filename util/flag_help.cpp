@@ -3,6 +3,8 @@
 #include <gflags/gflags.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <set>
 
 namespace caffe {
 
@@ -22,14 +24,16 @@ bool IsHelpAsked(int argc, char** argv) {
 }
 
 vector<string> OwnFlags() {
+  // The sources of gflags and glog that define flags.
+  static const std::set<string> kLibraries = {
+      "gflags.cc",  "gflags_completions.cc", "gflags_reporting.cc", "flags.cc",
+      "logging.cc", "utilities.cc",          "vlog_is_on.cc"};
   vector<gflags::CommandLineFlagInfo> all;
   gflags::GetAllFlags(&all);
   vector<string> own;
   for (const gflags::CommandLineFlagInfo& flag : all) {
-    // The sources of both libraries end in .cc, ours in .cpp.
-    const string& file = flag.filename;
-    const bool foreign = file.size() > 3 && file.compare(file.size() - 3, 3, ".cc") == 0;
-    if (!foreign) own.push_back(flag.name);
+    const string file = std::filesystem::path(flag.filename).filename().string();
+    if (!kLibraries.count(file)) own.push_back(flag.name);
   }
   std::sort(own.begin(), own.end());
   return own;

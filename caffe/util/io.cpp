@@ -106,20 +106,16 @@ bool ReadProtoFromBinaryFile(const string& filename, Message* proto) {
   return true;
 }
 
-void WriteFileAtomically(const string& filename, const string& bytes) {
-  WriteFile(filename, bytes);
-}
-
 void WriteProtoToTextFile(const Message& proto, const string& filename) {
   string text;
   CHECK(pb::TextFormat::PrintToString(proto, &text));
-  WriteFileAtomically(filename, text);
+  WriteFile(filename, text);
 }
 
 void WriteProtoToBinaryFile(const Message& proto, const string& filename) {
   string bytes;
   ENFORCE(proto.SerializeToString(&bytes)) << filename << ": message exceeds 2 GiB";
-  WriteFileAtomically(filename, bytes);
+  WriteFile(filename, bytes);
 }
 
 void MakeTempDir(string* temp_dirname) {

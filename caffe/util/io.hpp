@@ -27,8 +27,6 @@ inline void ReadProtoFromBinaryFileOrDie(const string& filename, Message* proto)
 }
 void WriteProtoToTextFile(const Message& proto, const string& filename);
 void WriteProtoToBinaryFile(const Message& proto, const string& filename);
-/// Writes any bytes in that way.
-void WriteFileAtomically(const string& filename, const string& bytes);
 
 /// A new directory of its own (file name in it) below the system's directory for temporary files.
 void MakeTempDir(string* temp_dirname);

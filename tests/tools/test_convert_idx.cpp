@@ -103,6 +103,19 @@ TEST_F(ConvertIdx, SubsetsAreRelabelledAndDisjoint) {
   EXPECT_EQ(seen.size(), 16u);
 }
 
+// The tool's own flags, those of tools/common/ among them, and not the libraries'.
+TEST_F(ConvertIdx, Help) {
+  for (const char* flag : {"--help", "--helpshort"}) {
+    ASSERT_EQ(Run("convert_idx", flag), 0) << output_;
+    EXPECT_EQ(output_.find("Converts IDX files"), 0u) << output_;
+    EXPECT_NE(output_.find("  --images=\n"), string::npos) << output_;
+    EXPECT_NE(output_.find("  --pad=0\n"), string::npos) << output_;
+    for (const char* foreign : {"--logtostderr", "--vmodule", "--flagfile", "--helpxml"}) {
+      EXPECT_EQ(output_.find(foreign), string::npos) << output_;
+    }
+  }
+}
+
 TEST_F(ConvertIdx, Errors) {
   ExpectToolError("convert_idx", "--images=images --labels=labels", {"--output"});
   ExpectToolError("convert_idx", "--images=none --labels=labels --output=db",

@@ -17,6 +17,7 @@
 #include "tools/common/dataset_writer.hpp"
 #include "tools/convert_dataset/catalogue.hpp"
 #include "tools/convert_dataset/convert_part.hpp"
+#include "util/atomic_file.hpp"
 #include "util/progress.hpp"
 #include "util/threads.hpp"
 
@@ -236,7 +237,7 @@ void Convert() {
   std::error_code error;
   fs::create_directories(FLAGS_output, error);
   ENFORCE(!error) << FLAGS_output << ": cannot be made: " << error.message();
-  caffe::WriteFileAtomically(settings_file, settings);
+  caffe::WriteFile(settings_file, settings);
   for (const Plan& plan : plans) {
     const string output = FLAGS_output + "/" + plan.name + "_lmdb";
     if (fs::exists(output)) {
@@ -251,7 +252,7 @@ void Convert() {
     }
     metaperturb::ConvertPart(files, set, *plan.part, plan.chosen, label, s.image, output);
   }
-  caffe::WriteFileAtomically(labels_file, ClassNames(s, set));
+  caffe::WriteFile(labels_file, ClassNames(s, set));
 }
 
 void List() {

@@ -110,13 +110,14 @@ void WriteFolder(const string& folder) {
   ENFORCE(FLAGS_base_lr > 0 && std::isfinite(FLAGS_base_lr))
       << "--base_lr=" << FLAGS_base_lr << ": must be positive";
   metaperturb::InsertOptions insert = InsertOptions();
-  Network(true, insert);  // a mistake leaves no folder behind
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  ENFORCE(!error) << folder << ": cannot be made: " << error.message();
   if (FLAGS_anneal_iter == 0) {
     insert.param.set_anneal_iter(static_cast<uint32_t>(int64_t{FLAGS_max_iter} * 2 / 5));
   }
+  // Before the folder is made: a mistake leaves none behind.
+  const NetParameter networks[] = {Network(false, insert), Network(true, insert)};
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  ENFORCE(!error) << folder << ": cannot be made: " << error.message();
   for (const bool mp : {false, true}) {
     const string suffix = mp ? "_mp.prototxt" : ".prototxt";
     const string about = FLAGS_model + (mp ? " with MetaPerturb" : "");
@@ -128,7 +129,7 @@ void WriteFolder(const string& folder) {
     options.test_iter = static_cast<int>((test_images + FLAGS_test_batch - 1) / FLAGS_test_batch);
     options.tests = FLAGS_tests;
     options.seed = FLAGS_seed;
-    Write(Network(mp, insert), options.net,
+    Write(networks[mp], options.net,
           about + ". Train it with: caffe train --solver=" + folder + "/solver" + suffix);
     Write(metaperturb::BuildSolver(options), folder + "/solver" + suffix,
           "Adam, learning rate x0.3 at 40, 70 and 90 % of the run.");

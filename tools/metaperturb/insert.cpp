@@ -74,40 +74,36 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
 
 namespace {
 
-// A flag that says nothing about the chosen regulariser is a mistake.
-void RefuseForeignFlags() {
-  const std::multimap<std::string, std::string> owners = {{"phi", "metaperturb"},
-                                                          {"shared", "metaperturb"},
-                                                          {"spatial_norm_factor", "metaperturb"},
-                                                          {"anneal_iter", "metaperturb"},
-                                                          {"anneal_iter", "dropblock"},
-                                                          {"drop_prob", "dropblock"},
-                                                          {"block_size", "dropblock"},
-                                                          {"max_alpha", "information_dropout"},
-                                                          {"kl_weight", "information_dropout"},
-                                                          {"mixup_alpha", "mixup"},
-                                                          {"mixup_alpha", "manifold_mixup"},
-                                                          {"positions", "manifold_mixup"},
-                                                          {"label_smoothing", "label_smoothing"},
-                                                          {"cutout_length", "cutout"},
-                                                          {"survival_prob", "stochastic_depth"}};
-  for (auto entry = owners.begin(); entry != owners.end();) {
-    const std::string flag = entry->first;
-    std::vector<std::string> names;
-    for (; entry != owners.end() && entry->first == flag; ++entry) names.push_back(entry->second);
+// --regularizer is one that there is, and the other flags say something about it.
+void CheckFlags() {
+  using Names = std::vector<std::string>;
+  const Names names = metaperturb::RegularizerNames();
+  ENFORCE(FLAGS_regularizer == "metaperturb" ||
+          std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
+      << "--regularizer=" << FLAGS_regularizer << caffe::DidYouMean(FLAGS_regularizer, names)
+      << ": metaperturb, " << boost::algorithm::join(names, ", ");
+  const std::map<std::string, Names> takers = {{"phi", {"metaperturb"}},
+                                               {"shared", {"metaperturb"}},
+                                               {"spatial_norm_factor", {"metaperturb"}},
+                                               {"anneal_iter", {"metaperturb", "dropblock"}},
+                                               {"drop_prob", {"dropblock"}},
+                                               {"block_size", {"dropblock"}},
+                                               {"max_alpha", {"information_dropout"}},
+                                               {"kl_weight", {"information_dropout"}},
+                                               {"mixup_alpha", {"mixup", "manifold_mixup"}},
+                                               {"positions", {"manifold_mixup"}},
+                                               {"label_smoothing", {"label_smoothing"}},
+                                               {"cutout_length", {"cutout"}},
+                                               {"survival_prob", {"stochastic_depth"}}};
+  for (const auto& [flag, takes] : takers) {
     if (gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) continue;
-    ENFORCE(std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
-        << "--" << flag << " is for --regularizer=" << boost::algorithm::join(names, " or ")
+    ENFORCE(std::find(takes.begin(), takes.end(), FLAGS_regularizer) != takes.end())
+        << "--" << flag << " is for --regularizer=" << boost::algorithm::join(takes, " or ")
         << "; it is " << FLAGS_regularizer;
   }
 }
 
 metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
-  const std::vector<std::string> names = metaperturb::RegularizerNames();
-  ENFORCE(std::find(names.begin(), names.end(), FLAGS_regularizer) != names.end())
-      << "--regularizer=" << FLAGS_regularizer << caffe::DidYouMean(FLAGS_regularizer, names)
-      << ": metaperturb, " << boost::algorithm::join(names, ", ");
-  RefuseForeignFlags();
   const auto limit = [](const char* flag, double value, bool good, const char* rule) {
     ENFORCE(good) << "--" << flag << "=" << value << ": must " << rule;
   };
@@ -143,8 +139,8 @@ metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
 
 // What was inserted, for the user.
 std::string Insert(const caffe::NetParameter& net, caffe::NetParameter* out) {
+  CheckFlags();
   if (FLAGS_regularizer == "metaperturb") {
-    RefuseForeignFlags();
     const int count = metaperturb::InsertMetaPerturb(net, InsertOptionsFromFlags(), out);
     return std::to_string(count) + " MetaPerturb layers inserted";
   }

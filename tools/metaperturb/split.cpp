@@ -13,6 +13,7 @@
 #include "caffe/util/rng.hpp"
 #include "tools/common/dataset_writer.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 DEFINE_string(source, "", "split: LMDB of labelled images");
@@ -141,7 +142,7 @@ int RunSplit() {
       tasks += task.DebugString();
     }
   }
-  caffe::WriteFileAtomically(list, tasks);
+  caffe::WriteFile(list, tasks);
   std::cout << list << ": " << 2 * FLAGS_groups << " tasks of " << classes.size() << " classes"
             << std::endl;
   return 0;

@@ -114,7 +114,7 @@ TEST_F(FolderDatasets, AnyFolder) {
   EXPECT_EQ(test.at(1).size(), 2u);
   for (const int value : test.at(0)) EXPECT_EQ(train.at(0).count(value), 0u);
 
-  // The same number of other files is another source.
+  // A folder of the same name with other files is another source.
   WriteImage("b/a/pets/cat/x.png", 10, 14);
   ExpectToolError("convert_dataset",
                   "--dataset=folder --source=b/a --output=out --size=8 --pad=0 --test_per_class=2",
