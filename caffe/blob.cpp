@@ -170,8 +170,13 @@ void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
                      << Join(shape_);
     ReshapeLike(source);
   }
-  if (copy_diff) {
+  const bool on_gpu = Caffe::mode() == Caffe::GPU;
+  if (copy_diff && on_gpu) {
+    caffe_copy(count_, source.gpu_diff(), overwrite_gpu_diff());
+  } else if (copy_diff) {
     caffe_copy(count_, source.cpu_diff(), overwrite_cpu_diff(1));
+  } else if (on_gpu) {
+    caffe_copy(count_, source.gpu_data(), overwrite_gpu_data());
   } else {
     caffe_copy(count_, source.cpu_data(), overwrite_cpu_data(1));
   }
@@ -236,6 +241,16 @@ Dtype* Blob<Dtype>::mutable_gpu_diff() {
 }
 
 template <typename Dtype>
+Dtype* Blob<Dtype>::overwrite_gpu_data() {
+  return static_cast<Dtype*>(data()->overwrite_gpu_data());
+}
+
+template <typename Dtype>
+Dtype* Blob<Dtype>::overwrite_gpu_diff() {
+  return static_cast<Dtype*>(diff()->overwrite_gpu_data());
+}
+
+template <typename Dtype>
 ChannelBlocks Blob<Dtype>::Blocks(int block) const {
   CHECK(block == 1 || sizeof(Dtype) == sizeof(float)) << "channel blocks are for float";
   ChannelBlocks layout;
@@ -279,7 +294,11 @@ Dtype* Blob<Dtype>::overwrite_cpu_diff(int block) {
 
 template <typename Dtype>
 void Blob<Dtype>::Update() {
-  caffe_axpy(count_, Dtype(-1), cpu_diff(), mutable_cpu_data());
+  if (Caffe::mode() == Caffe::GPU) {
+    caffe_gpu_axpy(count_, Dtype(-1), gpu_diff(), mutable_gpu_data());
+  } else {
+    caffe_axpy(count_, Dtype(-1), cpu_diff(), mutable_cpu_data());
+  }
 }
 
 template <typename Dtype>
@@ -313,34 +332,70 @@ void Blob<Dtype>::ToProto(BlobProto* proto, bool write_diff) const {
   }
 }
 
+namespace {
+
+// Where the mode says, so that nothing is copied for it.
+template <typename Dtype>
+Dtype AbsoluteSum(int count, SyncedMemory* memory) {
+  if (Caffe::mode() == Caffe::CPU) {
+    return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
+  }
+  Dtype sum;
+  caffe_gpu_asum(count, static_cast<const Dtype*>(memory->gpu_data()), &sum);
+  return sum;
+}
+
+template <typename Dtype>
+Dtype SquareSum(int count, SyncedMemory* memory) {
+  if (Caffe::mode() == Caffe::CPU) {
+    const auto* values = static_cast<const Dtype*>(memory->cpu_data());
+    return caffe_cpu_dot(count, values, values);
+  }
+  const auto* values = static_cast<const Dtype*>(memory->gpu_data());
+  Dtype sum;
+  caffe_gpu_dot(count, values, values, &sum);
+  return sum;
+}
+
+template <typename Dtype>
+void ScaleBy(Dtype factor, int count, SyncedMemory* memory) {
+  if (Caffe::mode() == Caffe::CPU) {
+    caffe_scal(count, factor, static_cast<Dtype*>(memory->mutable_cpu_data()));
+  } else {
+    caffe_gpu_scal(count, factor, static_cast<Dtype*>(memory->mutable_gpu_data()));
+  }
+}
+
+}  // namespace
+
 template <typename Dtype>
 Dtype Blob<Dtype>::asum_data() const {
-  return data_ ? caffe_cpu_asum(count_, cpu_data()) : 0;
+  return data_ ? AbsoluteSum<Dtype>(count_, data_.get()) : 0;
 }
 
 template <typename Dtype>
 Dtype Blob<Dtype>::asum_diff() const {
-  return diff_ ? caffe_cpu_asum(count_, cpu_diff()) : 0;
+  return diff_ ? AbsoluteSum<Dtype>(count_, diff_.get()) : 0;
 }
 
 template <typename Dtype>
 Dtype Blob<Dtype>::sumsq_data() const {
-  return data_ ? caffe_cpu_dot(count_, cpu_data(), cpu_data()) : 0;
+  return data_ ? SquareSum<Dtype>(count_, data_.get()) : 0;
 }
 
 template <typename Dtype>
 Dtype Blob<Dtype>::sumsq_diff() const {
-  return diff_ ? caffe_cpu_dot(count_, cpu_diff(), cpu_diff()) : 0;
+  return diff_ ? SquareSum<Dtype>(count_, diff_.get()) : 0;
 }
 
 template <typename Dtype>
 void Blob<Dtype>::scale_data(Dtype scale_factor) {
-  if (data_) caffe_scal(count_, scale_factor, mutable_cpu_data());
+  if (data_) ScaleBy(scale_factor, count_, data_.get());
 }
 
 template <typename Dtype>
 void Blob<Dtype>::scale_diff(Dtype scale_factor) {
-  if (diff_) caffe_scal(count_, scale_factor, mutable_cpu_diff());
+  if (diff_) ScaleBy(scale_factor, count_, diff_.get());
 }
 
 template <typename Dtype>

@@ -91,6 +91,9 @@ class Blob {
   Dtype* mutable_cpu_diff(int block);
   Dtype* overwrite_cpu_data(int block);
   Dtype* overwrite_cpu_diff(int block);
+  /// The device's memory for a caller who writes all of it.
+  Dtype* overwrite_gpu_data();
+  Dtype* overwrite_gpu_diff();
   ChannelBlocks Blocks(int block) const;
 
   /// data -= diff

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <random>
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/rng.hpp"
 #include "util/flag_help.hpp"
 
@@ -69,24 +70,25 @@ Caffe::RNG& Caffe::rng_stream() {
 }
 
 void Caffe::set_mode(Brew mode) {
-  ENFORCE(mode == CPU) << "GPU mode: this build has no CUDA part; use CPU mode";
+  if (mode == GPU) Device::Get();  // throws, saying why, where there is none
   Get().mode_ = mode;
 }
 
 void Caffe::SetDevice(int device_id) {
-  THROW_ERROR << "device " << device_id << ": this build has no CUDA part";
+  Device::Get().Select(device_id);
 }
 
 void Caffe::DeviceQuery() {
-  THROW_ERROR << "device query: this build has no CUDA part";
+  std::istringstream lines(Device::Get().Describe());
+  for (string line; std::getline(lines, line);) LOG(INFO) << line;
 }
 
-bool Caffe::CheckDevice(int) {
-  return false;
+bool Caffe::CheckDevice(int device_id) {
+  return Device::IsThere() && device_id >= 0 && device_id < Device::Get().Count();
 }
 
-int Caffe::FindDevice(int) {
-  return -1;
+int Caffe::FindDevice(int start_id) {
+  return CheckDevice(start_id) ? start_id : -1;
 }
 
 class Caffe::RNG::Generator {

@@ -34,6 +34,23 @@
   template class classname<float>;   \
   template class classname<double>
 
+/// In a layer's .cu file: instantiates its GPU half for both number types.
+#define INSTANTIATE_LAYER_GPU_FORWARD(classname)                                  \
+  template void classname<float>::Forward_gpu(const std::vector<Blob<float>*>&,   \
+                                              const std::vector<Blob<float>*>&);  \
+  template void classname<double>::Forward_gpu(const std::vector<Blob<double>*>&, \
+                                               const std::vector<Blob<double>*>&)
+#define INSTANTIATE_LAYER_GPU_BACKWARD(classname)                                  \
+  template void classname<float>::Backward_gpu(const std::vector<Blob<float>*>&,   \
+                                               const std::vector<bool>&,           \
+                                               const std::vector<Blob<float>*>&);  \
+  template void classname<double>::Backward_gpu(const std::vector<Blob<double>*>&, \
+                                                const std::vector<bool>&,          \
+                                                const std::vector<Blob<double>*>&)
+#define INSTANTIATE_LAYER_GPU_FUNCS(classname) \
+  INSTANTIATE_LAYER_GPU_FORWARD(classname);    \
+  INSTANTIATE_LAYER_GPU_BACKWARD(classname)
+
 #define NOT_IMPLEMENTED LOG(FATAL) << __func__ << " has no implementation here"
 
 namespace cv {
@@ -90,14 +107,18 @@ class Caffe {
   static RNG& rng_stream();
 
   static Brew mode() { return Get().mode_; }
+  /// GPU throws Error, saying why, where there is none (util/device.hpp).
   static void set_mode(Brew mode);
   /// Seeds rng_stream(), and the layers that are created from now on in this thread.
   static void set_random_seed(unsigned int seed);
   /// The seed in force; drawn from the system where set_random_seed was not called.
   static uint64_t random_seed();
+  /// The calling thread's GPU; throws Error where there is no such one.
   static void SetDevice(int device_id);
+  /// Logs what the thread's GPU is.
   static void DeviceQuery();
   static bool CheckDevice(int device_id);
+  /// The first GPU from start_id on; -1: none.
   static int FindDevice(int start_id = 0);
 
   static int solver_count() { return Get().solver_count_; }

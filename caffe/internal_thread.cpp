@@ -1,5 +1,6 @@
 #include "caffe/internal_thread.hpp"
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/rng.hpp"
 #include "util/threads.hpp"
 
@@ -16,10 +17,12 @@ void InternalThread::StartInternalThread() {
   // Drawing the seed from this thread's stream would shift the numbers that come after it.
   const unsigned int seed = static_cast<unsigned int>(PhiloxKey(Caffe::random_seed(), 2));
   const Caffe::Brew mode = Caffe::mode();
+  const int device = mode == Caffe::GPU ? Device::Get().Selected() : 0;
   const int count = Caffe::solver_count(), rank = Caffe::solver_rank();
   const bool multiprocess = Caffe::multiprocess();
   thread_ = std::thread([=] {
     UnbindThread();
+    if (mode == Caffe::GPU) Caffe::SetDevice(device);
     Caffe::set_mode(mode);
     Caffe::set_random_seed(seed);
     Caffe::set_solver_count(count);

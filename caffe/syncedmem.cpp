@@ -1,40 +1,69 @@
 #include "caffe/syncedmem.hpp"
 
+#include "caffe/util/device.hpp"
+
 namespace caffe {
 
-void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda) {
-  *use_cuda = false;
+namespace {
+
+void* AllocateAligned(size_t size) {
   const size_t line = 64;
-  *ptr = std::aligned_alloc(line, (size + line) / line * line);
-  ENFORCE(*ptr) << "out of memory: " << size << " bytes asked for";
-  std::memset(*ptr, 0, size);
+  void* memory = std::aligned_alloc(line, (size + line) / line * line);
+  ENFORCE(memory) << "out of memory: " << size << " bytes asked for";
+  std::memset(memory, 0, size);
+  return memory;
 }
 
-void CaffeFreeHost(void* ptr, bool) {
-  std::free(ptr);
+}  // namespace
+
+void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda) {
+  *ptr = Caffe::mode() == Caffe::GPU ? Device::Get().AllocateHost(size) : nullptr;
+  *use_cuda = *ptr != nullptr;
+  if (*use_cuda) {
+    std::memset(*ptr, 0, size);
+  } else {
+    *ptr = AllocateAligned(size);
+  }
+}
+
+void CaffeFreeHost(void* ptr, bool use_cuda) {
+  if (use_cuda) {
+    Device::Get().FreeHost(ptr);
+  } else {
+    std::free(ptr);
+  }
 }
 
 SyncedMemory::~SyncedMemory() {
-  if (own_plain_) CaffeFreeHost(plain_, false);
-  CaffeFreeHost(blocked_, false);
+  if (own_plain_) CaffeFreeHost(plain_, pinned_plain_);
+  std::free(blocked_);
+  if (own_gpu_) Device::Get().Free(gpu_);
 }
 
 void SyncedMemory::AllocatePlain() {
   if (plain_) return;
-  bool use_cuda;
-  CaffeMallocHost(&plain_, size_, &use_cuda);
+  CaffeMallocHost(&plain_, size_, &pinned_plain_);
   own_plain_ = true;
+}
+
+void SyncedMemory::AllocateGpu() {
+  if (gpu_) return;
+  gpu_ = Device::Get().Allocate(size_);
+  own_gpu_ = true;
+}
+
+// `copy` is to be written: the others are stale.
+void SyncedMemory::OnlyValid(bool* copy) {
+  plain_valid_ = blocked_valid_ = gpu_valid_ = false;
+  *copy = true;
 }
 
 void SyncedMemory::AllocateBlocked(const ChannelBlocks& layout) {
   const size_t bytes = layout.count() * sizeof(float);
   if (bytes > blocked_capacity_) {
-    CaffeFreeHost(blocked_, false);
+    std::free(blocked_);
     blocked_ = nullptr;
-    void* memory;
-    bool use_cuda;
-    CaffeMallocHost(&memory, bytes, &use_cuda);
-    blocked_ = static_cast<float*>(memory);
+    blocked_ = static_cast<float*>(AllocateAligned(bytes));
     blocked_capacity_ = bytes;
   }
   layout_ = layout;
@@ -44,6 +73,8 @@ void SyncedMemory::ToPlain() {
   AllocatePlain();
   if (!plain_valid_ && blocked_valid_) {
     BlocksToPlain(layout_, blocked_, static_cast<float*>(plain_));
+  } else if (!plain_valid_ && gpu_valid_) {
+    Device::Get().CopyToHost(plain_, gpu_, size_);
   }
   plain_valid_ = true;
 }
@@ -64,24 +95,22 @@ const void* SyncedMemory::cpu_data() {
 
 void* SyncedMemory::mutable_cpu_data() {
   ToPlain();
-  blocked_valid_ = false;
+  OnlyValid(&plain_valid_);
   return plain_;
 }
 
 void* SyncedMemory::overwrite_cpu_data() {
   AllocatePlain();
-  plain_valid_ = true;
-  blocked_valid_ = false;
+  OnlyValid(&plain_valid_);
   return plain_;
 }
 
 void SyncedMemory::set_cpu_data(void* data) {
   CHECK(data);
-  if (own_plain_) CaffeFreeHost(plain_, false);
+  if (own_plain_) CaffeFreeHost(plain_, pinned_plain_);
   plain_ = data;
   own_plain_ = false;
-  plain_valid_ = true;
-  blocked_valid_ = false;
+  OnlyValid(&plain_valid_);
 }
 
 const float* SyncedMemory::cpu_blocked(const ChannelBlocks& layout) {
@@ -98,9 +127,8 @@ float* SyncedMemory::mutable_cpu_blocked(const ChannelBlocks& layout, bool keep)
     ToBlocked(layout);
   } else {
     AllocateBlocked(layout);
-    blocked_valid_ = true;
   }
-  plain_valid_ = false;
+  OnlyValid(&blocked_valid_);
   return blocked_;
 }
 
@@ -108,14 +136,41 @@ size_t SyncedMemory::allocated() const {
   return (own_plain_ ? size_ : 0) + blocked_capacity_;
 }
 
+void SyncedMemory::ToGpu() {
+  AllocateGpu();
+  if (gpu_valid_) return;
+  if (plain_valid_ || blocked_valid_) {
+    ToPlain();
+    Device::Get().CopyToDevice(gpu_, plain_, size_);
+  } else {
+    Device::Get().Fill(gpu_, 0, size_);
+  }
+  gpu_valid_ = true;
+}
+
 const void* SyncedMemory::gpu_data() {
-  NO_GPU;
+  ToGpu();
+  return gpu_;
 }
-void SyncedMemory::set_gpu_data(void*) {
-  NO_GPU;
-}
+
 void* SyncedMemory::mutable_gpu_data() {
-  NO_GPU;
+  ToGpu();
+  OnlyValid(&gpu_valid_);
+  return gpu_;
+}
+
+void* SyncedMemory::overwrite_gpu_data() {
+  AllocateGpu();
+  OnlyValid(&gpu_valid_);
+  return gpu_;
+}
+
+void SyncedMemory::set_gpu_data(void* data) {
+  CHECK(data);
+  if (own_gpu_) Device::Get().Free(gpu_);
+  gpu_ = data;
+  own_gpu_ = false;
+  OnlyValid(&gpu_valid_);
 }
 
 }  // namespace caffe

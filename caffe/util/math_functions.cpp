@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/rng.hpp"
 
 extern "C" void openblas_set_num_threads(int);
@@ -90,7 +91,12 @@ void caffe_cpu_axpby(const int N, const Dtype alpha, const Dtype* X, const Dtype
 
 template <typename Dtype>
 void caffe_copy(const int N, const Dtype* X, Dtype* Y) {
-  if (X != Y && N > 0) std::memmove(Y, X, sizeof(Dtype) * N);
+  if (X == Y || N <= 0) return;
+  if (Caffe::mode() == Caffe::GPU) {
+    Device::Get().CopyAnywhere(Y, X, sizeof(Dtype) * N);
+  } else {
+    std::memmove(Y, X, sizeof(Dtype) * N);
+  }
 }
 
 template <typename Dtype>

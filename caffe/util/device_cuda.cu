@@ -1,0 +1,140 @@
+// Memory and order of work on NVIDIA GPUs, by the CUDA runtime. In a build without CUDA this file
+// is empty.
+#ifdef METAPERTURB_CUDA
+
+#include <cuda_runtime.h>
+
+#include <iomanip>
+#include <mutex>
+#include <sstream>
+#include <vector>
+
+#include "caffe/util/device.hpp"
+#include "util/error.hpp"
+
+namespace caffe {
+
+namespace {
+
+void Check(cudaError_t status, const char* what) {
+  ENFORCE(status == cudaSuccess) << "GPU: " << what << ": " << cudaGetErrorString(status);
+}
+
+class NvidiaDevice : public Device {
+ public:
+  explicit NvidiaDevice(int count) : count_(count), is_prepared_(count, false) {}
+  bool IsEmulated() const override { return false; }
+  int Count() const override { return count_; }
+
+  void Select(int id) override {
+    ENFORCE(id >= 0 && id < count_)
+        << "GPU " << id << ": there is "
+        << (count_ == 1 ? "one GPU, 0" : "no such one; the last is " + std::to_string(count_ - 1));
+    Check(cudaSetDevice(id), "selection");
+  }
+
+  int Selected() const override {
+    int id = 0;
+    Check(cudaGetDevice(&id), "selection");
+    return id;
+  }
+
+  std::string Describe() const override {
+    cudaDeviceProp properties;
+    Check(cudaGetDeviceProperties(&properties, Selected()), "properties");
+    std::ostringstream lines;
+    lines << "Device id: " << Selected() << "\nName: " << properties.name
+          << "\nCompute capability: " << properties.major << "." << properties.minor
+          << "\nMultiprocessors: " << properties.multiProcessorCount
+          << "\nTotal global memory: " << properties.totalGlobalMem
+          << "\nTotal shared memory per block: " << properties.sharedMemPerBlock;
+    return lines.str();
+  }
+
+  void* Allocate(size_t bytes) override {
+    Prepare(Selected());
+    void* memory = nullptr;
+    const cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
+    if (status == cudaErrorMemoryAllocation) cudaGetLastError();  // is not kept for the next call
+    ENFORCE(status != cudaErrorMemoryAllocation)
+        << "GPU " << Selected() << ": out of memory: " << bytes << " bytes asked for";
+    Check(status, "allocation");
+    return memory;
+  }
+
+  // At the end of the process the driver may be gone before the last blob: nothing is checked.
+  void Free(void* memory) override {
+    if (memory) cudaFreeAsync(memory, nullptr);
+  }
+
+  void* AllocateHost(size_t bytes) override {
+    void* memory = nullptr;
+    if (cudaMallocHost(&memory, bytes > 0 ? bytes : 1) == cudaSuccess) return memory;
+    cudaGetLastError();
+    return nullptr;
+  }
+  void FreeHost(void* memory) override {
+    if (memory) cudaFreeHost(memory);
+  }
+
+  void CopyToDevice(void* to, const void* from, size_t bytes) override {
+    Copy(to, from, bytes, cudaMemcpyHostToDevice);
+    Synchronize();
+  }
+  void CopyToHost(void* to, const void* from, size_t bytes) override {
+    Copy(to, from, bytes, cudaMemcpyDeviceToHost);
+    Synchronize();
+  }
+  void CopyInDevice(void* to, const void* from, size_t bytes) override {
+    Copy(to, from, bytes, cudaMemcpyDeviceToDevice);
+  }
+  void CopyAnywhere(void* to, const void* from, size_t bytes) override {
+    Copy(to, from, bytes, cudaMemcpyDefault);
+    Synchronize();
+  }
+  void Fill(void* memory, int value, size_t bytes) override {
+    Check(cudaMemsetAsync(memory, value, bytes, nullptr), "fill");
+  }
+  void Synchronize() override { Check(cudaStreamSynchronize(nullptr), "kernel"); }
+
+ private:
+  void Copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+    Check(cudaMemcpyAsync(to, from, bytes, kind, nullptr), "copy");
+  }
+
+  // The runtime's memory pool gives memory back to the system at every synchronisation unless it
+  // is told to keep it.
+  void Prepare(int id) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (is_prepared_[id]) return;
+    cudaMemPool_t pool;
+    Check(cudaDeviceGetDefaultMemPool(&pool, id), "memory pool");
+    uint64_t keep = UINT64_MAX;
+    Check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
+    is_prepared_[id] = true;
+  }
+
+  const int count_;
+  std::vector<bool> is_prepared_;
+  std::mutex mutex_;
+};
+
+}  // namespace
+
+Device* CudaDevice(std::string* why_not) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    *why_not = std::string("no NVIDIA GPU can be used: ") + cudaGetErrorString(status);
+    return nullptr;
+  }
+  if (count == 0) {
+    *why_not = "there is no NVIDIA GPU";
+    return nullptr;
+  }
+  return new NvidiaDevice(count);
+}
+
+}  // namespace caffe
+
+#endif  // METAPERTURB_CUDA

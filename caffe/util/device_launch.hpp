@@ -1,0 +1,199 @@
+#ifndef CAFFE_UTIL_DEVICE_LAUNCH_HPP_
+#define CAFFE_UTIL_DEVICE_LAUNCH_HPP_
+
+// How kernels are written and started; for .cu files, which nvcc compiles, or in a build without
+// CUDA the C++ compiler. A kernel is a struct with its arguments as members and one operator():
+//
+//     template <typename Dtype>
+//     struct Scale {
+//       Dtype alpha;
+//       const Dtype* x;
+//       Dtype* y;
+//       CAFFE_HOST_DEVICE void operator()(int i) const { y[i] = alpha * x[i]; }
+//     };
+//     ForEachIndex(count, Scale<Dtype>{alpha, x, y});
+//
+// The same body runs on the GPU and, on the emulated device (util/device.hpp), on the CPU. One
+// whose threads work together takes a Block and has its work in steps; see ForEachBlock.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "caffe/util/device.hpp"
+#include "util/error.hpp"
+#include "util/philox.hpp"
+
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+#endif
+
+namespace caffe {
+
+/// One thread block of a kernel. Code between the calls of its functions is run by all threads (on
+/// the emulated device once for all), so it must be the same for all of them; what differs by
+/// thread stands in the functions' arguments.
+class Block {
+ public:
+  /// `memory` holds kSumBytes and what Shared gives out.
+  CAFFE_HOST_DEVICE Block(int index, int threads, char* memory)
+      : index_(index), threads_(threads), sums_(memory), shared_(memory + kSumBytes) {}
+  CAFFE_HOST_DEVICE int index() const { return index_; }
+
+  /// `count` values that the block's threads share, not cleared. ForEachBlock is told how many
+  /// bytes there are in all.
+  template <typename T>
+  CAFFE_HOST_DEVICE T* Shared(int count) {
+    T* memory = reinterpret_cast<T*>(shared_);
+    shared_ += (count * sizeof(T) + 15) / 16 * 16;
+    return memory;
+  }
+
+  /// step(i) for i = 0 .. count - 1, divided among the threads; all is done when Run returns.
+  template <class Step>
+  CAFFE_HOST_DEVICE void Run(int count, const Step& step) const {
+#ifdef __CUDA_ARCH__
+    for (int i = threadIdx.x; i < count; i += threads_) step(i);
+    __syncthreads();
+#else
+    for (int i = 0; i < count; ++i) step(i);
+#endif
+  }
+
+  /// The sum of term(i), i = 0 .. count - 1, for all threads. The order of the additions depends on
+  /// the number of threads alone; it is the same on the GPU and on the emulated device.
+  template <typename T, class Term>
+  CAFFE_HOST_DEVICE T Sum(int count, const Term& term) const;
+
+  static const int kWarp = 32, kMostThreads = 1024;
+  /// Bytes of shared memory that Sum needs.
+  static const size_t kSumBytes = kMostThreads / kWarp * sizeof(double);
+
+ private:
+  int index_, threads_;
+  char* sums_;
+  char* shared_;
+};
+
+// Thread t adds its terms t, t + threads, ...; each warp adds pairs at distances 16, 8, ..., 1;
+// then the warps' sums are added in order.
+template <typename T, class Term>
+CAFFE_HOST_DEVICE T Block::Sum(int count, const Term& term) const {
+  T* sums = reinterpret_cast<T*>(sums_);
+  const int warps = threads_ / kWarp;
+#ifdef __CUDA_ARCH__
+  T own = 0;
+  for (int i = threadIdx.x; i < count; i += threads_) own += term(i);
+  for (int half = kWarp / 2; half > 0; half /= 2) own += __shfl_down_sync(0xFFFFFFFFu, own, half);
+  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = own;
+  __syncthreads();
+#else
+  for (int w = 0; w < warps; ++w) {
+    T own[kWarp] = {};
+    for (int lane = 0; lane < kWarp; ++lane) {
+      for (int i = w * kWarp + lane; i < count; i += threads_) own[lane] += term(i);
+    }
+    for (int half = kWarp / 2; half > 0; half /= 2) {
+      for (int lane = 0; lane < half; ++lane) own[lane] += own[lane + half];
+    }
+    sums[w] = own[0];
+  }
+#endif
+  T total = 0;
+  for (int w = 0; w < warps; ++w) total += sums[w];
+#ifdef __CUDA_ARCH__
+  __syncthreads();  // the next Sum writes there
+#endif
+  return total;
+}
+
+#ifdef __CUDACC__
+
+namespace internal {
+
+template <class Kernel>
+__global__ void RunIndices(int64_t count, const Kernel kernel) {
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
+    kernel(static_cast<int>(i));
+  }
+}
+
+template <class Kernel>
+__global__ void RunBlock(const Kernel kernel) {
+  extern __shared__ __align__(16) char shared[];
+  Block block(blockIdx.x, blockDim.x, shared);
+  kernel(block);
+}
+
+inline void Check(cudaError_t status, const char* what) {
+  ENFORCE(status == cudaSuccess) << "GPU: " << what << ": " << cudaGetErrorString(status);
+}
+
+// A library with the CUDA runtime linked in statically has its own idea of the thread's GPU.
+inline void UseSelected() {
+  int id = 0;
+  Check(cudaGetDevice(&id), "selection");
+  const int selected = Device::Get().Selected();
+  if (id != selected) Check(cudaSetDevice(selected), "selection");
+}
+
+}  // namespace internal
+
+#endif  // __CUDACC__
+
+/// kernel(i) for i = 0 .. count - 1, in any order and at the same time.
+template <class Kernel>
+void ForEachIndex(int count, const Kernel& kernel) {
+  if (count <= 0) return;
+  if (Device::Get().IsEmulated()) {
+    for (int i = 0; i < count; ++i) kernel(i);
+    return;
+  }
+#ifdef __CUDACC__
+  internal::UseSelected();
+  const int threads = 256;
+  const int64_t blocks = (int64_t{count} + threads - 1) / threads;
+  const int64_t most = 1 << 16;
+  internal::RunIndices<<<static_cast<unsigned>(blocks < most ? blocks : most), threads>>>(
+      int64_t{count}, kernel);
+  internal::Check(cudaGetLastError(), "launch");
+#endif
+}
+
+/// kernel(block) for block.index() = 0 .. blocks - 1, each with `threads` threads, a multiple of
+/// Block::kWarp of at most Block::kMostThreads, and `shared` bytes of memory for Block::Shared.
+template <class Kernel>
+void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) {
+  ENFORCE(threads > 0 && threads <= Block::kMostThreads && threads % Block::kWarp == 0)
+      << "a kernel was started with " << threads << " threads";
+  shared += Block::kSumBytes;
+  if (blocks <= 0) return;
+  if (Device::Get().IsEmulated()) {
+    for (int i = 0; i < blocks; ++i) {
+      // All ones (not a number): what is read before it was written shows.
+      std::vector<double> memory(shared / sizeof(double) + 2);
+      std::memset(memory.data(), 0xFF, memory.size() * sizeof(double));
+      Block block(i, threads, reinterpret_cast<char*>(memory.data()));
+      kernel(block);
+    }
+    return;
+  }
+#ifdef __CUDACC__
+  internal::UseSelected();
+  const size_t granted = 48 << 10;  // what every kernel may have without asking
+  if (shared > granted) {
+    internal::Check(
+        cudaFuncSetAttribute(internal::RunBlock<Kernel>,
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
+        "shared memory");
+  }
+  internal::RunBlock<<<blocks, threads, shared>>>(kernel);
+  internal::Check(cudaGetLastError(), "launch");
+#endif
+}
+
+}  // namespace caffe
+
+#endif  // CAFFE_UTIL_DEVICE_LAUNCH_HPP_

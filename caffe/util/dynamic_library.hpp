@@ -1,0 +1,34 @@
+#ifndef CAFFE_UTIL_DYNAMIC_LIBRARY_HPP_
+#define CAFFE_UTIL_DYNAMIC_LIBRARY_HPP_
+
+#include <dlfcn.h>
+
+#include <string>
+
+#include "util/error.hpp"
+
+namespace caffe {
+
+/// A shared library that is loaded when it is first needed, and stays loaded. Throws Error, naming
+/// the file, where it or a function of it is not found.
+class DynamicLibrary {
+ public:
+  explicit DynamicLibrary(const std::string& file)
+      : file_(file), library_(dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+    ENFORCE(library_) << "GPU mode needs " << file << ": " << dlerror();
+  }
+
+  template <class Function>
+  void Find(const char* name, Function** function) const {
+    *function = reinterpret_cast<Function*>(dlsym(library_, name));
+    ENFORCE(*function) << file_ << ": has no function " << name;
+  }
+
+ private:
+  const std::string file_;
+  void* library_;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_UTIL_DYNAMIC_LIBRARY_HPP_

@@ -1,0 +1,137 @@
+// caffe_gpu_gemm and caffe_gpu_gemv: cuBLAS on a GPU, the host's BLAS on the emulated device.
+
+#include "caffe/util/device.hpp"
+#include "caffe/util/math_functions.hpp"
+
+#ifdef METAPERTURB_CUDA
+#include <cublas_v2.h>
+
+#include "caffe/util/dynamic_library.hpp"
+#endif
+
+namespace caffe {
+
+#ifdef METAPERTURB_CUDA
+
+namespace {
+
+// cuBLAS is loaded when it is first needed: CPU mode runs on a machine without it.
+struct Cublas {
+  decltype(&cublasCreate_v2) create;
+  decltype(&cublasSetMathMode) set_math_mode;
+  decltype(&cublasSgemm_v2) sgemm;
+  decltype(&cublasDgemm_v2) dgemm;
+  decltype(&cublasSgemv_v2) sgemv;
+  decltype(&cublasDgemv_v2) dgemv;
+
+  static const Cublas& Get() {
+    static const Cublas functions = [] {
+      const DynamicLibrary library("libcublas.so." + std::to_string(CUBLAS_VER_MAJOR));
+      Cublas loaded;
+      library.Find("cublasCreate_v2", &loaded.create);
+      library.Find("cublasSetMathMode", &loaded.set_math_mode);
+      library.Find("cublasSgemm_v2", &loaded.sgemm);
+      library.Find("cublasDgemm_v2", &loaded.dgemm);
+      library.Find("cublasSgemv_v2", &loaded.sgemv);
+      library.Find("cublasDgemv_v2", &loaded.dgemv);
+      return loaded;
+    }();
+    return functions;
+  }
+};
+
+void Check(cublasStatus_t status, const char* what) {
+  ENFORCE(status == CUBLAS_STATUS_SUCCESS)
+      << "GPU: cuBLAS: " << what << " failed with status " << status;
+}
+
+// One per thread and GPU; on the default stream, as everything is.
+cublasHandle_t Handle() {
+  static thread_local map<int, cublasHandle_t> handles;
+  cublasHandle_t& handle = handles[Device::Get().Selected()];
+  if (!handle) {
+    Check(Cublas::Get().create(&handle), "start");
+    Check(Cublas::Get().set_math_mode(handle, CUBLAS_TF32_TENSOR_OP_MATH), "TF32");
+  }
+  return handle;
+}
+
+cublasOperation_t Operation(CBLAS_TRANSPOSE transpose) {
+  return transpose == CblasNoTrans ? CUBLAS_OP_N : CUBLAS_OP_T;
+}
+
+// cuBLAS is column-major: in its terms these arrays hold the transposed matrices, and
+// C^T = op(B)^T op(A)^T.
+template <typename Dtype, class Gemm>
+void RowMajorGemm(const Gemm& gemm, CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N,
+                  int K, Dtype alpha, const Dtype* A, const Dtype* B, Dtype beta, Dtype* C) {
+  const int lda = TransA == CblasNoTrans ? K : M;
+  const int ldb = TransB == CblasNoTrans ? N : K;
+  Check(gemm(Handle(), Operation(TransB), Operation(TransA), N, M, K, &alpha, B, ldb, A, lda, &beta,
+             C, N),
+        "matrix product");
+}
+
+template <typename Dtype, class Gemv>
+void RowMajorGemv(const Gemv& gemv, CBLAS_TRANSPOSE TransA, int M, int N, Dtype alpha,
+                  const Dtype* A, const Dtype* x, Dtype beta, Dtype* y) {
+  const cublasOperation_t operation = TransA == CblasNoTrans ? CUBLAS_OP_T : CUBLAS_OP_N;
+  Check(gemv(Handle(), operation, N, M, &alpha, A, N, x, 1, &beta, y, 1), "matrix-vector product");
+}
+
+void CudaGemm(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N, int K, float alpha,
+              const float* A, const float* B, float beta, float* C) {
+  RowMajorGemm(Cublas::Get().sgemm, TransA, TransB, M, N, K, alpha, A, B, beta, C);
+}
+void CudaGemm(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N, int K, double alpha,
+              const double* A, const double* B, double beta, double* C) {
+  RowMajorGemm(Cublas::Get().dgemm, TransA, TransB, M, N, K, alpha, A, B, beta, C);
+}
+void CudaGemv(CBLAS_TRANSPOSE TransA, int M, int N, float alpha, const float* A, const float* x,
+              float beta, float* y) {
+  RowMajorGemv(Cublas::Get().sgemv, TransA, M, N, alpha, A, x, beta, y);
+}
+void CudaGemv(CBLAS_TRANSPOSE TransA, int M, int N, double alpha, const double* A, const double* x,
+              double beta, double* y) {
+  RowMajorGemv(Cublas::Get().dgemv, TransA, M, N, alpha, A, x, beta, y);
+}
+
+}  // namespace
+
+#endif  // METAPERTURB_CUDA
+
+template <typename Dtype>
+void caffe_gpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB, const int M,
+                    const int N, const int K, const Dtype alpha, const Dtype* A, const Dtype* B,
+                    const Dtype beta, Dtype* C) {
+#ifdef METAPERTURB_CUDA
+  if (!Device::Get().IsEmulated()) {
+    CudaGemm(TransA, TransB, M, N, K, alpha, A, B, beta, C);
+    return;
+  }
+#endif
+  caffe_cpu_gemm(TransA, TransB, M, N, K, alpha, A, B, beta, C);
+}
+
+template <typename Dtype>
+void caffe_gpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N, const Dtype alpha,
+                    const Dtype* A, const Dtype* x, const Dtype beta, Dtype* y) {
+#ifdef METAPERTURB_CUDA
+  if (!Device::Get().IsEmulated()) {
+    CudaGemv(TransA, M, N, alpha, A, x, beta, y);
+    return;
+  }
+#endif
+  caffe_cpu_gemv(TransA, M, N, alpha, A, x, beta, y);
+}
+
+#define INSTANTIATE_GPU_BLAS(Dtype)                                                                \
+  template void caffe_gpu_gemm(const CBLAS_TRANSPOSE, const CBLAS_TRANSPOSE, const int, const int, \
+                               const int, const Dtype, const Dtype*, const Dtype*, const Dtype,    \
+                               Dtype*);                                                            \
+  template void caffe_gpu_gemv(const CBLAS_TRANSPOSE, const int, const int, const Dtype,           \
+                               const Dtype*, const Dtype*, const Dtype, Dtype*)
+INSTANTIATE_GPU_BLAS(float);
+INSTANTIATE_GPU_BLAS(double);
+
+}  // namespace caffe
