@@ -38,8 +38,16 @@ Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blo
     if (this->loss(i) == 0) continue;
     // The tops' diffs hold the loss weights: they are where backpropagation starts. Set in every
     // pass, as a top may have grown, and whoever works on it in place writes there.
-    caffe_set(top[i]->count(), this->loss(i), top[i]->overwrite_cpu_diff(1));
-    loss += caffe_cpu_dot(top[i]->count(), top[i]->cpu_data(), top[i]->cpu_diff());
+    const int count = top[i]->count();
+    if (Caffe::mode() == Caffe::GPU) {
+      Dtype share;
+      caffe_gpu_set(count, this->loss(i), top[i]->overwrite_gpu_diff());
+      caffe_gpu_dot(count, top[i]->gpu_data(), top[i]->gpu_diff(), &share);
+      loss += share;
+    } else {
+      caffe_set(count, this->loss(i), top[i]->overwrite_cpu_diff(1));
+      loss += caffe_cpu_dot(count, top[i]->cpu_data(), top[i]->cpu_diff());
+    }
   }
   return loss;
 }

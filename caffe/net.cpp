@@ -91,7 +91,11 @@ void Net<Dtype>::Reshape() {
 template <typename Dtype>
 void Net<Dtype>::ClearParamDiffs() {
   for (Blob<Dtype>* param : learnable_params_) {
-    caffe_set(param->count(), Dtype(0), param->overwrite_cpu_diff(1));
+    if (Caffe::mode() == Caffe::GPU) {
+      caffe_gpu_set(param->count(), Dtype(0), param->overwrite_gpu_diff());
+    } else {
+      caffe_set(param->count(), Dtype(0), param->overwrite_cpu_diff(1));
+    }
   }
 }
 

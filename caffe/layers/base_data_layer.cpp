@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "caffe/util/device.hpp"
 #include "util/threads.hpp"
 
 namespace caffe {
@@ -74,8 +75,7 @@ void BasePrefetchingDataLayer<Dtype>::PlaceImage(const Datum& image, uint64_t re
 }
 
 template <typename Dtype>
-void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
-                                                  const vector<Blob<Dtype>*>& top) {
+Batch<Dtype>* BasePrefetchingDataLayer<Dtype>::NextBatch() {
   if (!is_started() || expected_pass_ != this->pass()) StartAt(this->pass());
   if (prefetch_current_) prefetch_free_.push(prefetch_current_);
   prefetch_current_ = nullptr;
@@ -87,15 +87,35 @@ void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
     StopInternalThread();
     std::rethrow_exception(error);
   }
-  // The tops use the batch's memory until the next pass gives it back.
   prefetch_current_ = batch;
   ++expected_pass_;
+  return batch;
+}
+
+// The tops use the batch's memory until the next pass gives it back.
+template <typename Dtype>
+void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
+                                                  const vector<Blob<Dtype>*>& top) {
+  Batch<Dtype>* batch = NextBatch();
   top[0]->ReshapeLike(batch->data_);
   top[0]->set_cpu_data(batch->data_.mutable_cpu_data());
   if (this->output_labels_) {
     top[1]->ReshapeLike(batch->label_);
     top[1]->set_cpu_data(batch->label_.mutable_cpu_data());
   }
+}
+
+template <typename Dtype>
+void BasePrefetchingDataLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>&,
+                                                  const vector<Blob<Dtype>*>& top) {
+  Batch<Dtype>* batch = NextBatch();
+  const auto send = [](const Blob<Dtype>& from, Blob<Dtype>* to) {
+    to->ReshapeLike(from);
+    Device::Get().CopyToDevice(to->overwrite_gpu_data(), from.cpu_data(),
+                               from.count() * sizeof(Dtype));
+  };
+  send(batch->data_, top[0]);
+  if (this->output_labels_) send(batch->label_, top[1]);
 }
 
 INSTANTIATE_CLASS(BaseDataLayer);

@@ -57,6 +57,7 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   /// Fills the batch for batch->pass. Called in the thread.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
   /// batch_size x C x H x W for a batch that begins with this image.
@@ -74,6 +75,8 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
 
  private:
   void StartAt(uint64_t pass);
+  /// Waits for the batch of this pass; the one before may be filled again.
+  Batch<Dtype>* NextBatch();
 
   uint64_t first_pass_ = 0;
   uint64_t expected_pass_ = 0;

@@ -36,6 +36,9 @@ class BatchNormLayer : public Layer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
   void ComputeStatistics(const ChannelBlocks& layout, const Dtype* x);
@@ -52,6 +55,8 @@ class BatchNormLayer : public Layer<Dtype> {
   vector<Dtype> mean_, inv_std_, alpha_, beta_;
   vector<Dtype> b_, d_;
   vector<double> sum_, dot_;
+  // The same on the device, one after another: mean, inv_std, and two coefficients of dx.
+  Blob<Dtype> of_channels_;
   Blob<Dtype> x_;                  // copy of x, kept only when working in place
   Layer<Dtype>* scale_ = nullptr;  // absorbed, as is a ReLU of this slope; 1: none
   Dtype slope_ = 1;

@@ -101,11 +101,18 @@ void ConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   g.out_h = OutputExtent("height", g.in_h, g.kernel_h, g.pad_h, g.stride_h, g.dilation_h);
   g.out_w = OutputExtent("width", g.in_w, g.kernel_w, g.pad_w, g.stride_w, g.dilation_w);
   for (Blob<Dtype>* blob : top) blob->Reshape(g.num, g.out_channels, g.out_h, g.out_w);
-  if (std::is_same<Dtype, float>::value && (!fast_ || !(fast_->geometry() == g))) {
+  // Making its primitives takes time, which GPU mode has no use for.
+  if (std::is_same<Dtype, float>::value && Caffe::mode() == Caffe::CPU) Fast();
+}
+
+template <typename Dtype>
+FloatConvolution* ConvolutionLayer<Dtype>::Fast() {
+  if (!fast_ || !(fast_->geometry() == geometry_)) {
     const bool direct =
         this->layer_param_.convolution_param().engine() == ConvolutionParameter::CAFFE;
-    fast_ = FloatConvolution::Create(g, direct);
+    fast_ = FloatConvolution::Create(geometry_, direct);
   }
+  return fast_.get();
 }
 
 // The fast path is float's alone; the overloads keep the casts in one place.
@@ -121,7 +128,7 @@ void ConvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   for (size_t i = 0; i < bottom.size(); ++i) {
     if constexpr (std::is_same<Dtype, float>::value) {
-      RunForward(fast_.get(), this->blobs_, *bottom[i], top[i]);
+      RunForward(Fast(), this->blobs_, *bottom[i], top[i]);
     } else {
       ForwardPlain(*bottom[i], top[i]);
     }
@@ -134,17 +141,18 @@ void ConvolutionLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                            const vector<Blob<Dtype>*>& bottom) {
   for (size_t i = 0; i < top.size(); ++i) {
     if constexpr (std::is_same<Dtype, float>::value) {
-      const float* top_diff = top[i]->cpu_diff(fast_->dst_block());
+      FloatConvolution* fast = Fast();
+      const float* top_diff = top[i]->cpu_diff(fast->dst_block());
       const bool weights = this->param_propagate_down(0);
       const bool bias = geometry_.bias && this->param_propagate_down(1);
       if (weights || bias) {
-        fast_->BackwardWeights(bottom[i]->cpu_data(fast_->src_block()), top_diff,
-                               weights ? this->blobs_[0]->mutable_cpu_diff() : nullptr,
-                               bias ? this->blobs_[1]->mutable_cpu_diff() : nullptr);
+        fast->BackwardWeights(bottom[i]->cpu_data(fast->src_block()), top_diff,
+                              weights ? this->blobs_[0]->mutable_cpu_diff() : nullptr,
+                              bias ? this->blobs_[1]->mutable_cpu_diff() : nullptr);
       }
       if (propagate_down[i]) {
-        fast_->BackwardData(top_diff, this->blobs_[0]->cpu_data(),
-                            bottom[i]->overwrite_cpu_diff(fast_->src_block()));
+        fast->BackwardData(top_diff, this->blobs_[0]->cpu_data(),
+                           bottom[i]->overwrite_cpu_diff(fast->src_block()));
       }
     } else {
       BackwardPlain(*top[i], propagate_down[i], bottom[i]);

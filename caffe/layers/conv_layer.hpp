@@ -23,6 +23,8 @@ namespace caffe {
 ///
 /// float runs in channel blocks: 3x3 convolutions of stride 1 by Winograd's algorithm, others, and
 /// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
+///
+/// GPU mode: by im2col and BLAS, an image at a time; with a group per input channel directly.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:
@@ -41,15 +43,20 @@ class ConvolutionLayer : public Layer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
   void ForwardPlain(const Blob<Dtype>& bottom, Blob<Dtype>* top);
   void BackwardPlain(const Blob<Dtype>& top, bool to_bottom, Blob<Dtype>* bottom);
   const Dtype* Columns(const Dtype* image);
+  /// The float path for the geometry in force.
+  FloatConvolution* Fast();
 
   ConvGeometry geometry_;
-  std::unique_ptr<FloatConvolution> fast_;  // float alone
-  Blob<Dtype> columns_;  // reference path: (channels kernel_h kernel_w) x (out_h out_w)
+  std::unique_ptr<FloatConvolution> fast_;  // float in CPU mode alone; see Fast
+  Blob<Dtype> columns_;  // of im2col: (channels kernel_h kernel_w) x (out_h out_w)
 };
 
 }  // namespace caffe

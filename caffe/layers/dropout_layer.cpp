@@ -19,9 +19,8 @@ void DropoutLayer<Dtype>::Drop(const ChannelBlocks& layout, const Dtype* from, D
     if (from != to) std::copy(from, from + layout.count(), to);
     return;
   }
-  const double ratio = this->layer_param_.dropout_param().dropout_ratio();
-  const uint32_t threshold = static_cast<uint32_t>(ratio * 4294967296.0);
-  const Dtype kept = Dtype(1 / (1 - ratio));
+  const uint32_t threshold = Threshold();
+  const Dtype kept = Kept();
   const uint64_t key = this->random_key(), pass = this->pass();
   const int block = layout.block, spatial = layout.spatial;
   // All lanes of a block, so that those beyond the last channel are written, too.

@@ -23,8 +23,17 @@ class DropoutLayer : public NeuronLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
+  /// An element is dropped where its 32 random bits are less than this.
+  uint32_t Threshold() const { return static_cast<uint32_t>(Ratio() * 4294967296.0); }
+  /// The factor of the others.
+  Dtype Kept() const { return Dtype(1 / (1 - Ratio())); }
+  double Ratio() const { return this->layer_param_.dropout_param().dropout_ratio(); }
+  void DropOnGpu(const ChannelBlocks& layout, const Dtype* from, Dtype* to) const;
   void Drop(const ChannelBlocks& layout, const Dtype* from, Dtype* to) const;
 };
 

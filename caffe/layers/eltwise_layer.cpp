@@ -91,13 +91,15 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     for (size_t i = 1; i < bottom.size(); ++i) caffe_mul(count, y, bottom[i]->cpu_data(), y);
     return;
   }
-  winner_.assign(count, 0);
+  winner_.Reshape(top[0]->shape());
+  int* winner = winner_.overwrite_cpu_data(1);
+  std::fill(winner, winner + count, 0);
   for (size_t j = 1; j < bottom.size(); ++j) {
     const Dtype* x = bottom[j]->cpu_data();
     for (int i = 0; i < count; ++i) {
       if (x[i] > y[i]) {
         y[i] = x[i];
-        winner_[i] = static_cast<int>(j);
+        winner[i] = static_cast<int>(j);
       }
     }
   }
@@ -113,6 +115,17 @@ bool EltwiseLayer<Dtype>::BackwardReadsTop() const {
   return !is_sum() || slope_ != 1;
 }
 
+template <typename Dtype>
+bool EltwiseLayer<Dtype>::IsComputed(size_t j, const Blob<Dtype>& top,
+                                     const vector<bool>& propagate_down,
+                                     const vector<Blob<Dtype>*>& bottom) const {
+  if (bottom[j]->diff() == top.diff()) return true;
+  for (size_t i = 0; i < j; ++i) {
+    if (bottom[j]->diff() == bottom[i]->diff() && propagate_down[i]) return true;
+  }
+  return false;
+}
+
 // Each gradient is coeff dy r'(y).
 template <typename Dtype>
 void EltwiseLayer<Dtype>::BackwardSum(const Blob<Dtype>& top, const vector<bool>& propagate_down,
@@ -120,15 +133,8 @@ void EltwiseLayer<Dtype>::BackwardSum(const Blob<Dtype>& top, const vector<bool>
   const int block = top.diff_block();
   const size_t count = top.Blocks(block).count();
   const Dtype* dy = top.cpu_diff(block);
-  const auto computed = [&](size_t j) {
-    if (bottom[j]->diff() == top.diff()) return true;
-    for (size_t i = 0; i < j; ++i) {
-      if (bottom[j]->diff() == bottom[i]->diff() && propagate_down[i]) return true;
-    }
-    return false;
-  };
   for (size_t j = 0; j < bottom.size(); ++j) {
-    if (!propagate_down[j] || computed(j)) continue;
+    if (!propagate_down[j] || IsComputed(j, top, propagate_down, bottom)) continue;
     Dtype* dx = bottom[j]->overwrite_cpu_diff(block);
     const Dtype* g = dy;
     if (slope_ != 1) {
@@ -151,7 +157,8 @@ void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* dy = top[0]->cpu_diff();
     Dtype* dx = bottom[j]->mutable_cpu_diff();
     if (param.operation() == EltwiseParameter_EltwiseOp_MAX) {
-      for (int i = 0; i < count; ++i) dx[i] = winner_[i] == static_cast<int>(j) ? dy[i] : 0;
+      const int* winner = winner_.cpu_data();
+      for (int i = 0; i < count; ++i) dx[i] = winner[i] == static_cast<int>(j) ? dy[i] : 0;
     } else if (param.stable_prod_grad()) {
       caffe_copy(count, dy, dx);
       for (size_t k = 0; k < bottom.size(); ++k) {

@@ -32,19 +32,25 @@ class EltwiseLayer : public Layer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
   bool is_sum() const {
     return this->layer_param_.eltwise_param().operation() == EltwiseParameter_EltwiseOp_SUM;
   }
   void ShareDiffs(const Blob<Dtype>& top, const vector<Blob<Dtype>*>& bottom);
+  /// Whether SUM's gradient of bottom j stands in memory already, which it shares.
+  bool IsComputed(size_t j, const Blob<Dtype>& top, const vector<bool>& propagate_down,
+                  const vector<Blob<Dtype>*>& bottom) const;
   void BackwardSum(const Blob<Dtype>& top, const vector<bool>& propagate_down,
                    const vector<Blob<Dtype>*>& bottom);
 
   vector<Dtype> coeffs_;
   Dtype slope_ = 1;         // of an absorbed ReLU; 1: none
   vector<bool> may_share_;  // per bottom
-  vector<int> winner_;      // MAX: index of the bottom, per element
+  Blob<int> winner_;        // MAX: index of the bottom, per element
 };
 
 }  // namespace caffe

@@ -1,6 +1,7 @@
 #ifndef CAFFE_POOLING_LAYER_HPP_
 #define CAFFE_POOLING_LAYER_HPP_
 
+#include <memory>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -37,6 +38,9 @@ class PoolingLayer : public Layer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
   /// A window [y0, y1) x [x0, x1) inside of the image, and AVE's divisor.
@@ -54,6 +58,7 @@ class PoolingLayer : public Layer<Dtype> {
   int height_ = 0, width_ = 0, pooled_height_ = 0, pooled_width_ = 0;
   int block_ = 1;       // channel blocks of the forward pass, which argmax_ has, too
   vector<int> argmax_;  // per output, in the output's layout: index in the input plane
+  std::unique_ptr<SyncedMemory> gpu_argmax_;  // the same of GPU mode, in the plain layout
 };
 
 }  // namespace caffe

@@ -1,5 +1,6 @@
 #include "caffe/layers/reshape_layer.hpp"
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -58,6 +59,22 @@ void ReshapeLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
   caffe_copy(top[0]->count(), top[0]->cpu_diff(), bottom[0]->overwrite_cpu_diff(1));
+}
+
+template <typename Dtype>
+void ReshapeLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                                      const vector<Blob<Dtype>*>& top) {
+  const Dtype* x = bottom[0]->gpu_data();
+  Device::Get().CopyInDevice(top[0]->overwrite_gpu_data(), x, top[0]->count() * sizeof(Dtype));
+}
+
+template <typename Dtype>
+void ReshapeLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
+                                       const vector<bool>& propagate_down,
+                                       const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) return;
+  const Dtype* dy = top[0]->gpu_diff();
+  Device::Get().CopyInDevice(bottom[0]->overwrite_gpu_diff(), dy, top[0]->count() * sizeof(Dtype));
 }
 
 INSTANTIATE_CLASS(ReshapeLayer);

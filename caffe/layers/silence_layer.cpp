@@ -30,6 +30,17 @@ void SilenceLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   }
 }
 
+template <typename Dtype>
+void SilenceLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>&,
+                                       const vector<bool>& propagate_down,
+                                       const vector<Blob<Dtype>*>& bottom) {
+  for (size_t i = 0; i < bottom.size(); ++i) {
+    if (propagate_down[i]) {
+      caffe_gpu_set(bottom[i]->count(), Dtype(0), bottom[i]->overwrite_gpu_diff());
+    }
+  }
+}
+
 INSTANTIATE_CLASS(SilenceLayer);
 REGISTER_LAYER_CLASS(Silence);
 

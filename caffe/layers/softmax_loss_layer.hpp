@@ -31,6 +31,9 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
   Dtype Normalizer(int valid) const;
@@ -42,7 +45,8 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   shared_ptr<SoftmaxLayer<Dtype>> softmax_;
   Blob<Dtype> prob_;
   int axis_ = 1, outer_ = 0, classes_ = 0, inner_ = 0;
-  int valid_ = 0;  // positions that counted in the last forward pass
+  int valid_ = 0;           // positions that counted in the last forward pass
+  Blob<double> gpu_parts_;  // of the loss: see the .cu file
 };
 
 }  // namespace caffe

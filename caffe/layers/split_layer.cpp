@@ -1,6 +1,7 @@
 #include "caffe/layers/split_layer.hpp"
 
 #include "caffe/util/channel_loops.hpp"
+#include "caffe/util/device.hpp"
 
 namespace caffe {
 
@@ -35,6 +36,21 @@ void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   for (size_t i = 2; i < top.size(); ++i) {
     WeightedSum(count, Dtype(1), static_cast<const Dtype*>(dx), Dtype(1), top[i]->cpu_diff(block),
                 dx);
+  }
+}
+
+template <typename Dtype>
+void SplitLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
+                                     const vector<bool>& propagate_down,
+                                     const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) return;
+  const int count = bottom[0]->count();
+  const Dtype* sum = top[0]->gpu_diff();
+  Dtype* dx = bottom[0]->overwrite_gpu_diff();
+  if (top.size() == 1) Device::Get().CopyInDevice(dx, sum, count * sizeof(Dtype));
+  for (size_t i = 1; i < top.size(); ++i) {
+    caffe_gpu_add(count, sum, top[i]->gpu_diff(), dx);
+    sum = dx;
   }
 }
 

@@ -14,12 +14,8 @@ void AdaGradSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
   Blob<Dtype>* param = this->net_->learnable_params()[param_id];
   const Dtype r = rate * this->net_->params_lr()[param_id];
   const Dtype delta = this->param_.delta();
-  Dtype* g = param->mutable_cpu_diff();
-  Dtype* h = this->history_[param_id]->mutable_cpu_data();
-  ForEachElement(param->count(), [=](int i) {
-    h[i] += g[i] * g[i];
-    g[i] = r * g[i] / (std::sqrt(h[i]) + delta);
-  });
+  Apply(param->count(), AdaGradStep<Dtype>{r, delta, MutableDiffOfMode(param),
+                                           MutableDataOfMode(this->history_[param_id].get())});
 }
 
 INSTANTIATE_CLASS(AdaGradSolver);

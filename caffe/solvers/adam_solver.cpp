@@ -14,14 +14,10 @@ void AdamSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
   const Dtype scale =
       r * static_cast<Dtype>(std::sqrt(1 - std::pow(b2, t)) / (1 - std::pow(b1, t)));
   const Dtype beta1 = b1, beta2 = b2, delta = this->param_.delta();
-  Dtype* g = param->mutable_cpu_diff();
-  Dtype* m = this->history_[param_id]->mutable_cpu_data();
-  Dtype* v = this->history_[params + param_id]->mutable_cpu_data();
-  ForEachElement(param->count(), [=](int i) {
-    m[i] = beta1 * m[i] + (1 - beta1) * g[i];
-    v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-    g[i] = scale * m[i] / (std::sqrt(v[i]) + delta);
-  });
+  Apply(param->count(),
+        AdamStep<Dtype>{scale, beta1, beta2, delta, MutableDiffOfMode(param),
+                        MutableDataOfMode(this->history_[param_id].get()),
+                        MutableDataOfMode(this->history_[params + param_id].get())});
 }
 
 INSTANTIATE_CLASS(AdamSolver);

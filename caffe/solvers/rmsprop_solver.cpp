@@ -17,12 +17,8 @@ void RMSPropSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
   const Dtype r = rate * this->net_->params_lr()[param_id];
   const Dtype delta = this->param_.delta();
   const Dtype decay = this->param_.rms_decay();
-  Dtype* g = param->mutable_cpu_diff();
-  Dtype* h = this->history_[param_id]->mutable_cpu_data();
-  ForEachElement(param->count(), [=](int i) {
-    h[i] = decay * h[i] + (1 - decay) * g[i] * g[i];
-    g[i] = r * g[i] / (std::sqrt(h[i]) + delta);
-  });
+  Apply(param->count(), RMSPropStep<Dtype>{r, delta, decay, MutableDiffOfMode(param),
+                                           MutableDataOfMode(this->history_[param_id].get())});
 }
 
 INSTANTIATE_CLASS(RMSPropSolver);

@@ -127,7 +127,11 @@ void SGDSolver<Dtype>::ApplyUpdate() {
   const auto& params = this->net_->learnable_params();
   for (int i = 0; i < static_cast<int>(params.size()); ++i) {
     if (this->net_->params_lr()[i] == 0) {
-      caffe_set(params[i]->count(), Dtype(0), params[i]->mutable_cpu_diff());
+      if (Caffe::mode() == Caffe::GPU) {
+        caffe_gpu_set(params[i]->count(), Dtype(0), params[i]->overwrite_gpu_diff());
+      } else {
+        caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
+      }
       continue;
     }
     Normalize(i);
@@ -151,16 +155,14 @@ void SGDSolver<Dtype>::Regularize(int param_id) {
   const Dtype decay = weight_decay * this->net_->params_weight_decay()[param_id];
   if (decay == 0) return;
   Blob<Dtype>* param = this->net_->learnable_params()[param_id];
-  const Dtype* w = param->cpu_data();
-  Dtype* g = param->mutable_cpu_diff();
+  const Dtype* w = DataOfMode(*param);
+  Dtype* g = MutableDiffOfMode(param);
   if (start) {
-    const Dtype* w0 = start->cpu_data();
-    ForEachElement(param->count(), [=](int i) { g[i] += decay * (w[i] - w0[i]); });
+    Apply(param->count(), DecayTowards<Dtype>{decay, w, DataOfMode(*start), g});
   } else if (this->param_.regularization_type() == "L1") {
-    ForEachElement(param->count(),
-                   [=](int i) { g[i] += decay * static_cast<Dtype>((w[i] > 0) - (w[i] < 0)); });
+    Apply(param->count(), DecayL1<Dtype>{decay, w, g});
   } else {
-    ForEachElement(param->count(), [=](int i) { g[i] += decay * w[i]; });
+    Apply(param->count(), DecayL2<Dtype>{decay, w, g});
   }
 }
 
@@ -169,9 +171,8 @@ void SGDSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
   Blob<Dtype>* param = this->net_->learnable_params()[param_id];
   const Dtype r = rate * this->net_->params_lr()[param_id];
   const Dtype momentum = this->param_.momentum();
-  Dtype* g = param->mutable_cpu_diff();
-  Dtype* h = history_[param_id]->mutable_cpu_data();
-  ForEachElement(param->count(), [=](int i) { g[i] = h[i] = momentum * h[i] + r * g[i]; });
+  Apply(param->count(), SGDStep<Dtype>{r, momentum, MutableDiffOfMode(param),
+                                       MutableDataOfMode(history_[param_id].get())});
 }
 
 template <typename Dtype>

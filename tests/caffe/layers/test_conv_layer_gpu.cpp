@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+
+#include "testing/gpu_util.hpp"
+
+namespace caffe {
+namespace {
+
+using testing::FillGaussian;
+
+class ConvolutionLayerGpu : public testing::GpuTest {};
+
+std::string Conv(const std::string& settings) {
+  return "name: 'c' type: 'Convolution' convolution_param { " + settings +
+         " weight_filler { type: 'gaussian' } bias_filler { type: 'gaussian' std: 2 } }";
+}
+
+void ExpectTheCpus(const std::string& settings, const std::vector<std::vector<int>>& shapes) {
+  testing::GpuComparison comparison;
+  comparison.layer = Conv(settings);
+  comparison.shapes = shapes;
+  comparison.tops = static_cast<int>(shapes.size());
+  comparison.Expect();
+}
+
+const struct {
+  const char* settings;
+  std::vector<int> shape;
+} kCases[] = {
+    {"num_output: 16 kernel_size: 3", {2, 3, 8, 9}},
+    {"num_output: 16 kernel_size: 3 pad: 1 stride: 2", {2, 3, 9, 7}},
+    {"num_output: 7 kernel_size: 3 pad: 1", {3, 5, 6, 6}},
+    {"num_output: 4 kernel_size: 5 pad: 2", {1, 1, 12, 12}},
+    {"num_output: 16 kernel_size: 1", {2, 8, 7, 5}},
+    {"num_output: 16 kernel_size: 1 stride: 2", {2, 8, 7, 7}},
+    {"num_output: 3 kernel_size: 1 pad: 1", {2, 2, 3, 4}},
+    {"num_output: 8 kernel_size: 3 pad: 2 dilation: 2", {2, 4, 9, 9}},
+    {"num_output: 5 kernel_h: 3 kernel_w: 2 pad_h: 1 pad_w: 2 stride_h: 2 stride_w: 1",
+     {2, 4, 8, 7}},
+    {"num_output: 5 kernel_size: 3 kernel_size: 2 pad: 1 stride: 2 stride: 3 dilation: 2 dilation: "
+     "3",
+     {1, 4, 8, 9}},
+    // The kernel's steps jump over pixels, and over the last rows.
+    {"num_output: 3 kernel_size: 2 stride: 3", {2, 2, 7, 9}},
+    {"num_output: 3 kernel_size: 2 stride: 3 dilation: 2", {2, 2, 10, 9}},
+    {"num_output: 16 kernel_size: 3 pad: 1", {3, 16, 1, 1}},
+    {"num_output: 8 kernel_size: 2 kernel_size: 1 pad: 2 pad: 1 stride: 3 stride: 1", {2, 3, 4, 1}},
+    {"num_output: 4 kernel_size: 3 pad: 1 group: 2", {2, 6, 5, 5}},
+    {"num_output: 6 kernel_size: 1 group: 3", {2, 6, 4, 5}},
+    {"num_output: 9 kernel_size: 3 stride: 2 dilation: 2 pad: 1 group: 3", {2, 6, 8, 7}},
+    // A group per input channel, with one output of each or more.
+    {"num_output: 16 kernel_size: 3 pad: 1 group: 16", {2, 16, 7, 6}},
+    {"num_output: 10 kernel_size: 3 pad: 1 stride: 2 group: 5", {2, 5, 7, 6}},
+    {"num_output: 9 kernel_size: 2 kernel_size: 3 dilation: 2 stride: 1 stride: 2 group: 3",
+     {3, 3, 7, 9}},
+    {"num_output: 2 kernel_size: 1 group: 2", {2, 2, 3, 3}},
+    {"num_output: 4 kernel_size: 5 pad: 2 group: 4", {20, 4, 9, 9}}};
+
+TEST_F(ConvolutionLayerGpu, EqualsTheCpu) {
+  for (const auto& c : kCases) {
+    ExpectTheCpus(c.settings, {c.shape});
+    ExpectTheCpus(c.settings + std::string(" bias_term: false"), {c.shape});
+  }
+}
+
+TEST_F(ConvolutionLayerGpu, SeveralBottoms) {
+  ExpectTheCpus("num_output: 6 kernel_size: 3 pad: 1", {{2, 4, 5, 6}, {2, 4, 5, 6}, {2, 4, 5, 6}});
+  ExpectTheCpus("num_output: 8 kernel_size: 3 pad: 1 group: 4", {{2, 4, 5, 6}, {2, 4, 5, 6}});
+}
+
+TEST_F(ConvolutionLayerGpu, ComputesNoMoreGradientsThanAskedFor) {
+  const testing::GpuMode mode;
+  for (const char* settings : {"num_output: 8 kernel_size: 3", "num_output: 4 kernel_size: 1",
+                               "num_output: 4 group: 4 kernel_size: 3"}) {
+    for (int asked = 0; asked < 8; ++asked) {
+      SCOPED_TRACE(settings + std::to_string(asked));
+      Blob<float> x(2, 4, 4, 4);
+      FillGaussian(&x, 1);
+      testing::LayerRun<float> run(testing::LayerFromText(Conv(settings)), {&x});
+      for (int i = 0; i < 2; ++i) run.layer->set_param_propagate_down(i, (asked >> i & 1) != 0);
+      run.Forward();
+      testing::SetDiff(*run.top[0], run.top[0]);
+      run.Backward({(asked & 4) != 0});
+      EXPECT_EQ((asked & 1) != 0, run.layer->blobs()[0]->asum_diff() != 0);
+      EXPECT_EQ((asked & 2) != 0, run.layer->blobs()[1]->asum_diff() != 0);
+      EXPECT_EQ((asked & 4) != 0, x.asum_diff() != 0);
+    }
+  }
+}
+
+// The CPU computes float in another way; each pass may run in another mode and size.
+TEST_F(ConvolutionLayerGpu, FloatInEitherModeByTurns) {
+  const LayerParameter param = testing::LayerFromText(Conv("num_output: 16 kernel_size: 3 pad: 1"));
+  const double tolerance = Device::Get().IsEmulated() ? 2e-5 : 1e-2;  // a GPU's TF32
+  Blob<float> x(2, 16, 6, 6), other(2, 16, 6, 6);
+  testing::LayerRun<float> cpu(param, {&x}), mixed(param, {&other});
+  for (int i = 0; i < 2; ++i) mixed.layer->blobs()[i]->CopyFrom(*cpu.layer->blobs()[i]);
+  for (int pass = 0; pass < 8; ++pass) {
+    SCOPED_TRACE(pass);
+    x.Reshape(2, 16, 6 + pass / 4, 6);
+    FillGaussian(&x, pass);
+    other.CopyFrom(x, false, true);
+    cpu.Forward();
+    Caffe::set_mode(pass & 1 ? Caffe::GPU : Caffe::CPU);
+    mixed.Forward();
+    Caffe::set_mode(Caffe::CPU);
+    for (const auto* run : {&cpu, &mixed}) {
+      Blob<float> dy(run->top[0]->shape());
+      FillGaussian(&dy, 20 + pass);
+      testing::SetDiff(dy, run->top[0]);
+    }
+    cpu.Backward();
+    Caffe::set_mode(pass & 2 ? Caffe::GPU : Caffe::CPU);
+    mixed.Backward();
+    Caffe::set_mode(Caffe::CPU);
+    const auto expect_equal = [tolerance](const float* values, const float* expected, int count) {
+      EXPECT_LT(testing::RelativeError(values, expected, count), tolerance);
+    };
+    expect_equal(mixed.top[0]->cpu_data(), cpu.top[0]->cpu_data(), cpu.top[0]->count());
+    expect_equal(other.cpu_diff(), x.cpu_diff(), x.count());
+    for (int i = 0; i < 2; ++i) {
+      const Blob<float>&a = *mixed.layer->blobs()[i], &b = *cpu.layer->blobs()[i];
+      expect_equal(a.cpu_diff(), b.cpu_diff(), b.count());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace caffe
