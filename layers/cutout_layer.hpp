@@ -35,9 +35,17 @@ class CutoutLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
   void Cut(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void CutOnGpu(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
+#endif
 
   CutoutParameter param_;
 };

@@ -46,10 +46,22 @@ double DropBlockLayer<Dtype>::DropProbability() const {
   return param_.drop_prob() * std::min(1.0, passes / param_.anneal_iter());
 }
 
+template <typename Dtype>
+typename DropBlockLayer<Dtype>::Squares DropBlockLayer<Dtype>::SquaresIn(
+    const Blob<Dtype>& x) const {
+  Squares squares = {0, 0, 0, 0};
+  if (x.count() == 0) return squares;
+  squares.size = std::min({int64_t(param_.block_size()), int64_t(x.height()), int64_t(x.width())});
+  squares.rows = x.height() - squares.size + 1;
+  squares.columns = x.width() - squares.size + 1;
+  const double area = double(x.height()) * x.width();
+  squares.gamma = DropProbability() / squares.size / squares.size * area / squares.places();
+  return squares;
+}
+
 // Clears the dropped squares of one channel in the mask; returns how many elements it cleared.
 template <typename Dtype>
-int DropBlockLayer<Dtype>::DropInChannel(const Squares& squares, double gamma, int image,
-                                         int channel) {
+int DropBlockLayer<Dtype>::DropInChannel(const Squares& squares, int image, int channel) {
   const int size = squares.size, columns = squares.columns, width = columns + size - 1;
   const int block = layout_.block;
   unsigned char* mask =
@@ -59,7 +71,7 @@ int DropBlockLayer<Dtype>::DropInChannel(const Squares& squares, double gamma, i
   const uint32_t row = image * layout_.channels + channel;
   int cleared = 0;
   // From one dropped square to the next: the number of kept ones between them is geometric.
-  const double log_kept = std::log1p(-gamma);
+  const double log_kept = std::log1p(-squares.gamma);
   double place = -1;
   for (uint32_t draw = 0;; ++draw) {
     const Philox bits = Philox::At(this->noise_key(), draw, row, static_cast<uint32_t>(pass),
@@ -83,19 +95,13 @@ template <typename Dtype>
 void DropBlockLayer<Dtype>::DrawMask(const Blob<Dtype>& x) {
   mask_.assign(layout_.count(), 1);
   scale_ = 1;
-  if (x.count() == 0) return;
-  Squares squares;
-  squares.size = std::min({int64_t(param_.block_size()), int64_t(x.height()), int64_t(x.width())});
-  squares.rows = x.height() - squares.size + 1;
-  squares.columns = x.width() - squares.size + 1;
-  const double area = double(x.height()) * x.width();
-  const double gamma = DropProbability() / squares.size / squares.size * area / squares.places();
-  if (gamma <= 0) return;
+  const Squares squares = SquaresIn(x);
+  if (squares.gamma <= 0) return;
   int64_t dropped = 0;
 #pragma omp parallel for schedule(static) reduction(+ : dropped)
   for (int n = 0; n < layout_.num; ++n) {
     for (int c = 0; c < layout_.channels; ++c) {
-      dropped += DropInChannel(squares, gamma, n, c);
+      dropped += DropInChannel(squares, n, c);
     }
   }
   const double count = x.count(), ones = count - static_cast<double>(dropped);

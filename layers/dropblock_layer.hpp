@@ -38,18 +38,30 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
-  // The squares within a map: their side, and where their upper left corners can be.
+  // The squares within a map: their side, where their upper left corners can be, and how likely
+  // each is dropped.
   struct Squares {
     int size, rows, columns;
+    double gamma;
     double places() const { return double(rows) * columns; }
   };
 
   double DropProbability() const;
+  Squares SquaresIn(const Blob<Dtype>& x) const;
   void DrawMask(const Blob<Dtype>& x);
-  int DropInChannel(const Squares& squares, double gamma, int image, int channel);
+  int DropInChannel(const Squares& squares, int image, int channel);
   void Apply(const Dtype* from, Dtype* to) const;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void DrawMaskOnGpu(const Blob<Dtype>& x);
+  void ApplyOnGpu(int count, const Dtype* from, Dtype* to);
+#endif
 
   DropBlockParameter param_;
   // Of the last forward pass; the mask lies as x did, in channel blocks.
@@ -58,6 +70,14 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
   Dtype scale_ = 1;
   metaperturb::BlockedInput<Dtype> x_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
+#ifndef METAPERTURB_FOREIGN_HOST
+  // The same on the GPU: a byte per element of the plain array, and the scale.
+  struct {
+    bool drops = false;  // else y = x
+    shared_ptr<SyncedMemory> mask;
+    Blob<Dtype> scale;
+  } gpu_;
+#endif
 };
 
 }  // namespace caffe

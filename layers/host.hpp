@@ -8,6 +8,7 @@
 //   BlockedInput, BlockedOutput   a blob's array in channel blocks (util/channel_blocks.hpp)
 //   DataBlock(blob), DiffBlock(blob)   the block in which that array lies now
 //   HostLayer                     caffe::Layer with resumable random numbers
+//   ComputesOnGpu()               whether layers run their GPU halves
 //   InLayer(layer, work)          runs `work`; its errors name the layer
 //   ReadProto(file, text, message)   reads a text or binary message, or throws caffe::Error
 #ifdef METAPERTURB_FOREIGN_HOST

@@ -120,6 +120,11 @@ class HostLayer : public caffe::Layer<Dtype> {
   uint64_t next_pass_ = 0, pass_ = 0;
 };
 
+/// The layers have no GPU halves in a host: its GPU mode runs them on the CPU.
+inline bool ComputesOnGpu() {
+  return false;
+}
+
 /// The host knows no caffe::Error, so that the layer's name must be added here.
 template <class Layer, class Work>
 auto InLayer(const Layer& layer, const Work& work) -> decltype(work()) {

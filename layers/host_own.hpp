@@ -50,6 +50,10 @@ class HostLayer : public caffe::Layer<Dtype> {
   bool Learns(int param) const { return this->param_propagate_down(param); }
 };
 
+inline bool ComputesOnGpu() {
+  return caffe::Caffe::mode() == caffe::Caffe::GPU;
+}
+
 template <class Layer, class Work>
 auto InLayer(const Layer&, const Work& work) -> decltype(work()) {
   return work();

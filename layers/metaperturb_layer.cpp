@@ -135,11 +135,12 @@ void MetaPerturbLayer<Dtype>::ReshapeChecked(const vector<Blob<Dtype>*>& bottom,
   const ChannelBlocks layout = {block_, num_, channels_, x.height() * x.width()};
   lanes_ = layout.groups() * block_;
   image_size_ = size_t(lanes_) * layout.spatial;
-  z_.resize(num_ * image_size_);
   image_.channels = channels_;
   image_.height = x.height();
   image_.width = x.width();
   image_.groups = layout.groups();
+  if (metaperturb::ComputesOnGpu()) return;
+  z_.resize(num_ * image_size_);
   f_.resize(size_t(num_) * 4 * lanes_);
   features_.resize(size_t(channels_) * kFeatures);
   s_.assign(lanes_, Dtype(0));
@@ -175,6 +176,12 @@ Dtype MetaPerturbLayer<Dtype>::NoiseCoefficient() const {
   return a;
 }
 
+// As it was written: 0.9, not the nearest float.
+template <typename Dtype>
+double MetaPerturbLayer<Dtype>::OldWeight() const {
+  return std::round(double(param_.moving_average_fraction()) * 1e7) / 1e7;
+}
+
 template <typename Dtype>
 metaperturb::NoiseSource MetaPerturbLayer<Dtype>::Noise(int image,
                                                         const Blob<Dtype>* epsilon) const {
@@ -194,8 +201,7 @@ void MetaPerturbLayer<Dtype>::ComputeScale() {
   Dtype* running_var = train ? this->blobs_[2]->mutable_cpu_data() : nullptr;
   const Dtype* stored_mean = this->blobs_[1]->cpu_data();
   const Dtype* stored_var = this->blobs_[2]->cpu_data();
-  // As it was written: 0.9, not the nearest float.
-  const double old = std::round(double(param_.moving_average_fraction()) * 1e7) / 1e7;
+  const double old = OldWeight();
   for (int c = 0; c < channels_; ++c) {
     Dtype* feature = &features_[c * kFeatures];
     for (int k = 0; k < 4; ++k) {
@@ -236,6 +242,7 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const bool train = this->phase_ == TRAIN;
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   const size_t signs = Compute<Dtype>::SignsSize(image_);
+  on_gpu_ = false;
   a_ = NoiseCoefficient();
   if (train) {
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
@@ -336,6 +343,12 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   }
 }
 
+template <typename Dtype>
+vector<Dtype> MetaPerturbLayer<Dtype>::Scale() const {
+  const Dtype* s = on_gpu_ ? gpu_.s.cpu_data() : s_.data();
+  return vector<Dtype>(s, s + channels_);
+}
+
 namespace {
 
 // Of `count` values, given their sum and the sum of their squares.
@@ -350,7 +363,16 @@ Spread SpreadOf(double sum, double squares, double count) {
 template <typename Dtype>
 typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::NoiseSpread() const {
   const size_t spatial = size_t(image_.height) * image_.width;
+  const double count = double(num_) * channels_ * spatial;
   double sum = 0, squares = 0;
+  if (on_gpu_) {
+    const double* spread = gpu_.spread.cpu_data();
+    for (int i = 0; i < num_ * channels_; ++i) {
+      sum += spread[2 * i];
+      squares += spread[2 * i + 1];
+    }
+    return SpreadOf<Spread>(sum, squares, count);
+  }
   for (size_t i = 0; i < z_.size(); ++i) {
     const size_t in_image = i % image_size_;
     const size_t channel = in_image / (spatial * block_) * block_ + in_image % block_;
@@ -358,15 +380,15 @@ typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::NoiseSpread() 
     sum += z_[i];
     squares += double{z_[i]} * z_[i];
   }
-  return SpreadOf<Spread>(sum, squares, double(num_) * channels_ * spatial);
+  return SpreadOf<Spread>(sum, squares, count);
 }
 
 template <typename Dtype>
 typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::ScaleSpread() const {
   double sum = 0, squares = 0;
-  for (int c = 0; c < channels_; ++c) {
-    sum += s_[c];
-    squares += double{s_[c]} * s_[c];
+  for (const Dtype s : Scale()) {
+    sum += s;
+    squares += double{s} * s;
   }
   return SpreadOf<Spread>(sum, squares, channels_);
 }

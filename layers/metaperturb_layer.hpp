@@ -8,6 +8,7 @@
 #include "caffe/proto/caffe.pb.h"
 #include "layers/aligned_vector.hpp"
 #include "layers/host.hpp"
+#include "layers/metaperturb_gpu.hpp"
 #include "layers/metaperturb_kernels.hpp"
 #include "layers/metaperturb_param.hpp"
 
@@ -70,14 +71,17 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   Spread NoiseSpread() const;
   Spread ScaleSpread() const;
   /// s of the last forward pass, C values.
-  vector<Dtype> Scale() const {
-    return vector<Dtype>(s_.begin(), s_.begin() + channels_);
-  }
+  vector<Dtype> Scale() const;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
   void SetUpChecked(const vector<Blob<Dtype>*>& bottom);
@@ -85,6 +89,8 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   void InitBlobs();
   void SetLearningRates();
   Dtype NoiseCoefficient() const;
+  double OldWeight() const;
+  metaperturb::GpuPass<Dtype> PassOnGpu(const vector<Blob<Dtype>*>& bottom);
   void ComputeScale();
   void ScaleGradient(Dtype* w_diff);
   metaperturb::NoiseSource Noise(int image, const Blob<Dtype>* epsilon) const;
@@ -107,6 +113,12 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
   metaperturb::AlignedVector<Dtype> f_, features_, s_, df_, ds_, dphi_;
   vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
+  // The last forward pass ran on the GPU, and what it kept (metaperturb_gpu.hpp).
+  bool on_gpu_ = false;
+  struct {
+    Blob<Dtype> f, features, s, mean, mean_b1, hidden, hidden_b2;
+    Blob<double> spread;
+  } gpu_;
 };
 
 }  // namespace caffe

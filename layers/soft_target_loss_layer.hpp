@@ -46,6 +46,11 @@ class SoftTargetLossLayer : public LossLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
   // The target of one position: its labels, and the first one's share; -1: does not count.
@@ -56,7 +61,9 @@ class SoftTargetLossLayer : public LossLayer<Dtype> {
   void ReshapeChecked(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   void ReadTargets(const vector<Blob<Dtype>*>& bottom);
   Dtype Normalizer() const;
-  Dtype Smoothing() const { return this->phase_ == TEST ? 0 : param_.label_smoothing(); }
+  Dtype Smoothing() const {
+    return this->phase_ == TEST ? 0 : param_.label_smoothing();
+  }
 
   SoftTargetLossParameter param_;
   Blob<Dtype> prob_;

@@ -37,14 +37,25 @@ class StochasticDepthLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+#endif
 
  private:
   void Multiply(const ChannelBlocks& layout, const Dtype* from, Dtype* to) const;
+#ifndef METAPERTURB_FOREIGN_HOST
+  void MultiplyOnGpu(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
+#endif
 
   StochasticDepthParameter param_;
   vector<Dtype> factors_;  // per image, of the last forward pass
   metaperturb::BlockedInput<Dtype> x_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
+#ifndef METAPERTURB_FOREIGN_HOST
+  Blob<Dtype> gpu_factors_;  // the same on the GPU
+#endif
 };
 
 }  // namespace caffe

@@ -1,0 +1,309 @@
+// MetaPerturb's backward pass on a GPU. It computes z and the signs of the ReLUs again, from x and
+// the noise's counters, rather than keep them from the forward pass.
+#include <type_traits>
+
+#include "layers/metaperturb_gpu_planes.hpp"
+
+namespace metaperturb {
+
+using caffe::Device;
+using caffe::ForEachBlock;
+using caffe::ForEachIndex;
+
+namespace {
+
+/// Sums of the gradient of phi before they are added up; null where phi is not learned.
+template <typename Dtype>
+struct PhiParts {
+  Dtype* planes = nullptr;    // N x C x 54: a1, a2, kappa
+  Dtype* means = nullptr;     // N x 18: b1, b2
+  Dtype* channels = nullptr;  // C x 10: w
+};
+const int kPlaneParts = 54, kMeanParts = 18;
+
+// Nine sums of gradient[i] times the tile around pixel i, to out[0..8].
+template <typename Dtype>
+CAFFE_HOST_DEVICE void AddKernelGradient(const Block& block, int count, int width,
+                                         const Dtype* gradient, const Tile<Dtype>& in, Dtype* out,
+                                         bool is_first_band) {
+  for (int t = 0; t < 9; ++t) {
+    const Dtype sum = block.Sum<Dtype>(count, [&](int i) {
+      return gradient[i] * in.At(i / width + t / 3 - 1, i % width + t % 3 - 1);
+    });
+    block.Run(1, [&](int) { out[t] = is_first_band ? sum : out[t] + sum; });
+  }
+}
+
+// With g the gradient of x (1 + a (s z - 1)): dx = g (1 + a (s z - 1)), dmu = g x a s z', and
+// ds[n,c] = sum_hw g x a z.
+template <typename Dtype>
+struct NoiseGradient {
+  GpuPass<Dtype> pass;
+  int rows;
+  const Dtype* dy;
+  Dtype *dx, *dmu, *ds;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const PlaneOf<Dtype> plane(pass, block);
+    const int width = pass.width;
+    const Tile<Dtype> x(&block, 2, rows, width), hidden(&block, 1, rows, width);
+    Dtype* terms = block.Shared<Dtype>(rows * width);  // epsilon, then the terms of ds
+    const Dtype s = pass.s[plane.channel], a = pass.a;
+    Dtype sum = 0;
+    for (int h0 = 0; h0 < pass.height; h0 += rows) {
+      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
+      const int first = h0 * width;
+      x.Fill(block, h0, band, pass.height,
+             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
+      FillEpsilon(pass, plane, block, first, band * width, terms);
+      FillHidden(pass, plane, block, h0, band, x, hidden);
+      block.Run(band * width, [&](int i) {
+        const int r = i / width, q = i % width;
+        const size_t at = plane.at + first + i;
+        const Dtype mu =
+            Stencil(pass.phi + kA2, hidden, r, q) + pass.hidden_b2[plane.at_mean + first + i];
+        const Dtype z = Softplus(mu + terms[i]), v = x.At(r, q);
+        const Dtype factor = 1 + a * (s * z - 1), t = v * factor;
+        const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? dy[at] : pass.slope * dy[at];
+        terms[i] = g * v * a * z;
+        // softplus'(u) = sigmoid(u) = 1 - e^-softplus(u)
+        dmu[at] = g * v * a * s * -std::expm1(-z);
+        dx[at] = g * factor;
+      });
+      sum += block.Sum<Dtype>(band * width, [&](int i) { return terms[i]; });
+    }
+    block.Run(1, [&](int) { ds[block.index()] = sum; });
+  }
+};
+
+// Through the outer Op and its ReLU: dp = (a2 turned * dmu + b2 turned * mean_c dmu) where the ReLU
+// passes, with the mean's part given. a2's gradient, if asked for.
+template <typename Dtype>
+struct HiddenGradient {
+  GpuPass<Dtype> pass;
+  int rows;
+  const Dtype *dmu, *through_mean;
+  Dtype* dp;
+  PhiParts<Dtype> parts;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const PlaneOf<Dtype> plane(pass, block);
+    const int width = pass.width;
+    const Tile<Dtype> x(&block, 2, rows, width), hidden(&block, 1, rows, width);
+    const Tile<Dtype> outer(&block, 1, rows, width);
+    Dtype* inner = block.Shared<Dtype>(rows * width);
+    Dtype* out = parts.planes ? parts.planes + size_t(block.index()) * kPlaneParts : nullptr;
+    for (int h0 = 0; h0 < pass.height; h0 += rows) {
+      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
+      const int first = h0 * width;
+      x.Fill(block, h0, band, pass.height,
+             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
+      outer.Fill(block, h0, band, pass.height,
+                 [&](int h, int w) { return dmu[plane.at + h * width + w]; });
+      FillHidden(pass, plane, block, h0, band, x, hidden);
+      block.Run(band * width, [&](int i) {
+        const int r = i / width, q = i % width;
+        const Dtype gradient =
+            TurnedStencil(pass.phi + kA2, outer, r, q) + through_mean[plane.at_mean + first + i];
+        inner[i] = hidden.At(r, q) > 0 ? gradient : Dtype(0);
+        dp[plane.at + first + i] = inner[i];
+      });
+      if (!out) continue;
+      AddKernelGradient(block, band * width, width, inner, x, out, h0 == 0);  // a1
+      block.Run(band * width, [&](int i) { inner[i] = outer.At(i / width, i % width); });
+      AddKernelGradient(block, band * width, width, inner, hidden, out + 9, h0 == 0);  // a2
+    }
+  }
+};
+
+// Image n: the gradients of b1 and b2, whose inputs and outputs' gradients are means over channels.
+template <typename Dtype>
+struct MeanKernelGradient {
+  GpuPass<Dtype> pass;
+  const Dtype *dp_mean, *dmu_mean;
+  PhiParts<Dtype> parts;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const int height = pass.height, width = pass.width, area = height * width;
+    const size_t at = size_t(block.index()) * area;
+    for (int j = 0; j < kMeanParts; ++j) {
+      const Dtype* in = (j < 9 ? pass.mean : pass.hidden) + at;
+      const Dtype* gradient = (j < 9 ? dp_mean : dmu_mean) + at;
+      const int dy = j % 9 / 3 - 1, dx = j % 3 - 1;
+      const Dtype sum = block.Sum<Dtype>(area, [&](int i) {
+        const int h = i / width + dy, w = i % width + dx;
+        const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+        return inside ? gradient[i] * in[h * width + w] : Dtype(0);
+      });
+      block.Run(1, [&](int) { parts.means[block.index() * kMeanParts + j] = sum * pass.channels; });
+    }
+  }
+};
+
+// Block c: from ds to df[n,c,k] (TRAIN) and, if asked for, w's gradient.
+template <typename Dtype>
+struct ScaleGradient {
+  GpuPass<Dtype> pass;
+  const Dtype* ds;
+  Dtype* df;
+  PhiParts<Dtype> parts;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const int c = block.index(), num = pass.num, channels = pass.channels;
+    const double s = pass.s[c];
+    const double dt = block.Sum<double>(num, [&](int n) {
+      return double(ds[size_t(n) * channels + c]);
+    }) * s * (1 - s);
+    const Dtype* feature = pass.features + c * 8;
+    const Dtype* w = pass.phi + kW;
+    if (parts.channels) {
+      block.Run(10, [&](int j) {
+        parts.channels[c * 10 + j] = dt * (j < 8 ? double(feature[j]) : pass.size_features[j - 8]);
+      });
+    }
+    if (!pass.train) return;
+    for (int k = 0; k < 4; ++k) {
+      const double through_mean = dt * w[k] / num, through_var = dt * w[4 + k] * 2 / (num - 1);
+      block.Run(num, [&](int n) {
+        const size_t at = (size_t(n) * 4 + k) * channels + c;
+        df[at] = through_mean + through_var * (pass.f[at] - feature[k]);
+      });
+    }
+  }
+};
+
+// Adds to dx what comes through the inner Op and, in TRAIN, through the scale's statistics.
+template <typename Dtype>
+struct InputGradient {
+  GpuPass<Dtype> pass;
+  int rows;
+  const Dtype *dp, *through_mean, *df;
+  Dtype* dx;
+  PhiParts<Dtype> parts;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const PlaneOf<Dtype> plane(pass, block);
+    const int width = pass.width;
+    const Tile<Dtype> x(&block, 2, rows, width), gradient(&block, 1, rows, width);
+    Dtype* inner = block.Shared<Dtype>(rows * width);
+    for (int h0 = 0; h0 < pass.height; h0 += rows) {
+      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
+      const int first = h0 * width, count = band * width;
+      const size_t at = plane.at + first;
+      gradient.Fill(block, h0, band, pass.height,
+                    [&](int h, int w) { return dp[plane.at + h * width + w]; });
+      block.Run(count, [&](int i) {
+        dx[at + i] += TurnedStencil(pass.phi + kA1, gradient, i / width, i % width) +
+                      through_mean[plane.at_mean + first + i];
+      });
+      if (!pass.train) continue;
+      x.Fill(block, h0, band, pass.height,
+             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
+      for (int k = 0; k < 4; ++k) {
+        const Dtype* kappa = pass.phi + kKappa + 9 * k;
+        const Dtype each =
+            df[(size_t(plane.image) * 4 + k) * pass.channels + plane.channel] / plane.area;
+        gradient.Fill(block, h0, band, pass.height, [&](int h, int w) {
+          return Stencil(kappa, x, h - h0, w) > 0 ? each : Dtype(0);
+        });
+        block.Run(count, [&](int i) {
+          dx[at + i] += TurnedStencil(kappa, gradient, i / width, i % width);
+          inner[i] = gradient.At(i / width, i % width);
+        });
+        if (!parts.planes) continue;
+        Dtype* out = parts.planes + size_t(block.index()) * kPlaneParts + 18 + 9 * k;
+        AddKernelGradient(block, count, width, inner, x, out, h0 == 0);
+      }
+    }
+  }
+};
+
+// Block j adds up the parts of phi's gradient j.
+template <typename Dtype>
+struct AddPhiParts {
+  int num, channels;
+  bool train;
+  PhiParts<Dtype> parts;
+  Dtype* phi_diff;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const int j = block.index();
+    const Dtype* part;
+    int count, step;
+    if (j >= kW) {
+      part = parts.channels + j - kW;
+      count = channels, step = 10;
+    } else if ((j >= kB1 && j < kA2) || (j >= kB2 && j < kKappa)) {
+      part = parts.means + (j < kA2 ? j - kB1 : j - kB2 + 9);
+      count = num, step = kMeanParts;
+    } else {
+      part = parts.planes + (j < kB1 ? j : j < kB2 ? j - kA2 + 9 : j - kKappa + 18);
+      count = num * channels, step = kPlaneParts;
+    }
+    if (j >= kKappa && j < kW && !train) return;  // the running statistics do not depend on kappa
+    const double sum =
+        block.Sum<double>(count, [&](int i) { return double(part[size_t(i) * step]); });
+    block.Run(1, [&](int) { phi_diff[j] += sum; });
+  }
+};
+
+/// Device memory for one call.
+class Workspace {
+ public:
+  Workspace() = default;
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() {
+    for (void* memory : memory_) Device::Get().Free(memory);
+  }
+  template <typename Dtype>
+  Dtype* Get(size_t count) {
+    memory_.push_back(Device::Get().Allocate(count * sizeof(Dtype)));
+    return static_cast<Dtype*>(memory_.back());
+  }
+
+ private:
+  std::vector<void*> memory_;
+};
+
+}  // namespace
+
+template <typename Dtype>
+void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* phi_diff) {
+  const int height = pass.height, width = pass.width, area = height * width;
+  const int num = pass.num, channels = pass.channels;
+  const int pixels = num * area, planes = num * channels;
+  const int rows = BandRows(height, width), threads = ThreadsFor(rows * width);
+  Workspace work;
+  Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
+  Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
+  Dtype* dmu_mean = work.Get<Dtype>(pixels);
+  Dtype* dp_mean = work.Get<Dtype>(pixels);
+  Dtype* through_mean = work.Get<Dtype>(pixels);
+  Dtype* ds = work.Get<Dtype>(planes);
+  Dtype* df = work.Get<Dtype>(size_t(planes) * 4);
+  PhiParts<Dtype> parts;
+  if (phi_diff) {
+    parts.planes = work.Get<Dtype>(size_t(planes) * kPlaneParts);
+    parts.means = work.Get<Dtype>(size_t(num) * kMeanParts);
+    parts.channels = work.Get<Dtype>(size_t(channels) * 10);
+  }
+  const size_t tile0 = TileBytes<Dtype>(0, rows, width), tile1 = TileBytes<Dtype>(1, rows, width),
+               tile2 = TileBytes<Dtype>(2, rows, width);
+
+  ForEachBlock(planes, threads, tile2 + tile1 + tile0,
+               NoiseGradient<Dtype>{pass, rows, dy, dx, dmu, ds});
+  ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dmu, dmu_mean});
+  ForEachIndex(pixels,
+               PlaneStencil<Dtype>{height, width, true, pass.phi + kB2, dmu_mean, through_mean});
+  ForEachBlock(planes, threads, tile2 + 2 * tile1 + tile0,
+               HiddenGradient<Dtype>{pass, rows, dmu, through_mean, dp, parts});
+  ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dp, dp_mean});
+  ForEachIndex(pixels,
+               PlaneStencil<Dtype>{height, width, true, pass.phi + kB1, dp_mean, through_mean});
+  ForEachBlock(channels, ThreadsFor(num), 0, ScaleGradient<Dtype>{pass, ds, df, parts});
+  ForEachBlock(planes, threads, tile2 + tile1 + tile0,
+               InputGradient<Dtype>{pass, rows, dp, through_mean, df, dx, parts});
+  if (!phi_diff) return;
+  ForEachBlock(num, ThreadsFor(area), 0, MeanKernelGradient<Dtype>{pass, dp_mean, dmu_mean, parts});
+  ForEachBlock(kPhiSize, 256, 0, AddPhiParts<Dtype>{num, channels, pass.train, parts, phi_diff});
+}
+
+template void GpuBackward(const GpuPass<float>&, const float*, float*, float*);
+template void GpuBackward(const GpuPass<double>&, const double*, double*, double*);
+
+}  // namespace metaperturb

@@ -1,0 +1,171 @@
+#include <gtest/gtest.h>
+
+#include "layers/metaperturb_layer.hpp"
+#include "testing/golden.hpp"
+#include "testing/gpu_util.hpp"
+#include "testing/gradient_checker.hpp"
+
+namespace caffe {
+namespace {
+
+using testing::FillGaussian;
+using testing::LayerRun;
+using testing::RelativeError;
+
+LayerParameter Definition(const std::string& inside, Phase phase, bool learn = true) {
+  LayerParameter param =
+      testing::LayerFromText("name: 'mp' type: 'MetaPerturb' metaperturb_param { " + inside + " }");
+  param.set_phase(phase);
+  if (learn) param.add_param()->set_name("phi");
+  return param;
+}
+
+struct Result {
+  vector<vector<double>> values;
+  MetaPerturbLayer<double>::Spread noise, scale;
+};
+
+// Two passes, so that the second one starts from running statistics and another noise.
+template <typename Dtype>
+Result Run(const LayerParameter& param, const vector<int>& shape, bool with_epsilon) {
+  Blob<Dtype> x(shape), epsilon(shape), dy(shape);
+  FillGaussian(&x, 1);
+  FillGaussian(&epsilon, 2);
+  FillGaussian(&dy, 3);
+  Caffe::set_random_seed(9);
+  vector<Blob<Dtype>*> bottoms = {&x};
+  if (with_epsilon) bottoms.push_back(&epsilon);
+  LayerRun<Dtype> run(param, bottoms);
+  FillGaussian(run.layer->blobs()[0].get(), 4, Dtype(0), Dtype(0.3));
+  Result result;
+  for (int pass = 0; pass < 2; ++pass) {
+    run.Forward();
+    const auto& y = *run.top[0];
+    result.values.emplace_back(y.cpu_data(), y.cpu_data() + y.count());
+    testing::SetDiff(dy, run.top[0]);
+    caffe_set(82, Dtype(0.25), run.layer->blobs()[0]->mutable_cpu_diff());
+    vector<bool> propagate = {true};
+    if (with_epsilon) propagate.push_back(false);
+    run.Backward(propagate);
+    result.values.emplace_back(x.cpu_diff(), x.cpu_diff() + x.count());
+    for (const auto& blob : run.layer->blobs()) {
+      result.values.emplace_back(blob->cpu_data(), blob->cpu_data() + blob->count());
+    }
+    const auto& phi = *run.layer->blobs()[0];
+    result.values.emplace_back(phi.cpu_diff(), phi.cpu_diff() + 82);
+  }
+  const auto& layer = dynamic_cast<MetaPerturbLayer<Dtype>&>(*run.layer);
+  result.noise = {layer.NoiseSpread().mean, layer.NoiseSpread().deviation};
+  result.scale = {layer.ScaleSpread().mean, layer.ScaleSpread().deviation};
+  return result;
+}
+
+template <typename Dtype>
+void ExpectSame(const std::string& inside, Phase phase, const vector<int>& shape, bool with_epsilon,
+                double tolerance, bool learn = true) {
+  const LayerParameter param = Definition(inside, phase, learn);
+  const Result cpu = Run<double>(param, shape, with_epsilon);
+  Result gpu;
+  {
+    const testing::GpuMode mode;
+    gpu = Run<Dtype>(param, shape, with_epsilon);
+  }
+  ASSERT_EQ(cpu.values.size(), gpu.values.size());
+  for (size_t i = 0; i < cpu.values.size(); ++i) {
+    ASSERT_EQ(cpu.values[i].size(), gpu.values[i].size());
+    EXPECT_LT(RelativeError(gpu.values[i].data(), cpu.values[i].data(),
+                            static_cast<int>(cpu.values[i].size())),
+              tolerance)
+        << "array " << i << ", " << inside << ", " << Phase_Name(phase) << ", shape " << shape[0]
+        << " x " << shape[1] << " x " << shape[2] << " x " << shape[3];
+  }
+  EXPECT_NEAR(cpu.noise.mean, gpu.noise.mean, tolerance * 10);
+  EXPECT_NEAR(cpu.noise.deviation, gpu.noise.deviation, tolerance * 10);
+  EXPECT_NEAR(cpu.scale.mean, gpu.scale.mean, tolerance * 10);
+  EXPECT_NEAR(cpu.scale.deviation, gpu.scale.deviation, tolerance * 10);
+}
+
+class MetaPerturbLayerGpu : public testing::GpuTest {};
+
+// Planes of one pixel, of one band and of several, with a last one that is shorter.
+const vector<vector<int>> kShapes = {{2, 3, 1, 1},   {3, 5, 4, 7},   {2, 1, 9, 9},
+                                     {2, 3, 40, 40}, {2, 2, 3, 700}, {2, 2, 4, 1100}};
+
+TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
+  for (const auto& shape : kShapes) {
+    for (const Phase phase : {TRAIN, TEST}) {
+      ExpectSame<double>("clip_value: 2", phase, shape, false, 1e-9);
+    }
+  }
+}
+
+TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInFloat) {
+  for (const auto& shape : kShapes) ExpectSame<float>("clip_value: 2", TRAIN, shape, false, 2e-4);
+}
+
+TEST_F(MetaPerturbLayerGpu, EqualsTheCpuForEveryOption) {
+  const vector<int> shape = {4, 6, 5, 8};
+  for (const Phase phase : {TRAIN, TEST}) {
+    ExpectSame<double>("noise: MEAN", phase, shape, false, 1e-9);
+    ExpectSame<double>("", phase, shape, true, 1e-9);
+    ExpectSame<double>("noise_coeff: 0.5 channel_norm_factor: 10 spatial_norm_factor: 7", phase,
+                       shape, false, 1e-9);
+    ExpectSame<double>("anneal_iter: 3 moving_average_fraction: 0.6", phase, shape, false, 1e-9);
+    ExpectSame<double>("", phase, shape, false, 1e-9, false);
+  }
+}
+
+TEST_F(MetaPerturbLayerGpu, GradientCheck) {
+  const testing::GpuMode mode;
+  Blob<double> x(3, 4, 5, 4), epsilon(3, 4, 5, 4);
+  FillGaussian(&x, 1);
+  FillGaussian(&epsilon, 2);
+  LayerRun<double> run(Definition("", TRAIN), {&x, &epsilon});
+  FillGaussian(run.layer->blobs()[0].get(), 3, 0.0, 0.3);
+  GradientChecker<double> checker(1e-5, 1e-4);
+  checker.CheckGradient(run.layer.get(), run.bottom, run.top, 0);
+}
+
+// A net that was built in CPU mode has the ReLU that follows in this layer.
+TEST_F(MetaPerturbLayerGpu, ComputesAnAbsorbedRelu) {
+  Blob<float> x(3, 4, 5, 6), dy(3, 4, 5, 6);
+  FillGaussian(&x, 1);
+  FillGaussian(&dy, 2);
+  LayerRun<float> run(Definition("", TEST), {&x});
+  const auto relu = LayerRegistry<float>::CreateLayer(
+      testing::LayerFromText("name: 'relu' type: 'ReLU' relu_param { negative_slope: 0.1 }"));
+  ASSERT_TRUE(run.layer->Absorb(relu.get()));
+  vector<vector<float>> values;
+  for (const Caffe::Brew brew : {Caffe::CPU, Caffe::GPU}) {
+    Caffe::set_mode(brew);
+    run.layer->set_next_pass(0);
+    run.Forward();
+    values.emplace_back(run.top[0]->cpu_data(), run.top[0]->cpu_data() + x.count());
+    testing::SetDiff(dy, run.top[0]);
+    run.Backward();
+    values.emplace_back(x.cpu_diff(), x.cpu_diff() + x.count());
+  }
+  Caffe::set_mode(Caffe::CPU);
+  EXPECT_LT(RelativeError(values[2].data(), values[0].data(), x.count()), 1e-5);
+  EXPECT_LT(RelativeError(values[3].data(), values[1].data(), x.count()), 1e-5);
+}
+
+class MetaPerturbGoldenGpu : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    string why_not;
+    if (!Device::IsThere(&why_not)) GTEST_SKIP() << why_not;
+  }
+};
+TEST_P(MetaPerturbGoldenGpu, Float) {
+  const testing::GpuMode mode;
+  testing::CheckGolden<float>(GetParam(), 1e-4);
+}
+TEST_P(MetaPerturbGoldenGpu, Double) {
+  const testing::GpuMode mode;
+  testing::CheckGolden<double>(GetParam(), 1e-7);
+}
+INSTANTIATE_TEST_SUITE_P(Golden, MetaPerturbGoldenGpu, ::testing::ValuesIn(testing::kGoldenNames));
+
+}  // namespace
+}  // namespace caffe
