@@ -9,6 +9,9 @@
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#ifndef METAPERTURB_FOREIGN_HOST
+#include "caffe/util/device.hpp"
+#endif
 #include "layers/host.hpp"
 #include "util/error.hpp"
 #include "util/progress.hpp"
@@ -69,6 +72,35 @@ class SolverAccess : public SGDSolver<Dtype> {
   }
   static void Update(SGDSolver<Dtype>* solver) { (solver->*(&SolverAccess::ApplyUpdate))(); }
 };
+
+/// The mode, and in GPU mode the GPU, of the thread that made it, for other threads to take over.
+class ComputeDevice {
+ public:
+#ifdef METAPERTURB_FOREIGN_HOST
+  // Meta-training in a host is on the CPU.
+  void Use() const {}
+#else
+  ComputeDevice()
+      : mode_(Caffe::mode()), gpu_(mode_ == Caffe::GPU ? Device::Get().Selected() : 0) {}
+  void Use() const {
+    if (mode_ == Caffe::GPU) Caffe::SetDevice(gpu_);
+    Caffe::set_mode(mode_);
+  }
+
+ private:
+  const Caffe::Brew mode_;
+  const int gpu_;
+#endif
+};
+
+/// Brings the values to where layers read them: after that, several threads may read them at once.
+template <typename Dtype>
+void MakeReadable(const Blob<Dtype>& blob) {
+  blob.cpu_data();
+#ifndef METAPERTURB_FOREIGN_HOST
+  if (Caffe::mode() == Caffe::GPU) blob.gpu_data();
+#endif
+}
 
 /// While one lives, and if `quiet`, only warnings and errors are logged: the nets of ten tasks
 /// would print twenty tables of layers. --v=1 shows them. Threads may have theirs at the same time.

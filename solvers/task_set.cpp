@@ -64,7 +64,9 @@ TaskSet<Dtype>::~TaskSet() {
 template <typename Dtype>
 void TaskSet<Dtype>::OnWorkers(const std::function<bool(int)>& which,
                                const std::function<void(int)>& work) {
+  const ComputeDevice device;
   workers_.Run([&](int k) {
+    device.Use();
     for (int t = 0; t < size(); ++t) {
       if (IsMine(t) && slots_[places_[t]].worker == k && which(t)) work(t);
     }
@@ -114,7 +116,7 @@ void TaskSet<Dtype>::Report() {
 template <typename Dtype>
 void TaskSet<Dtype>::SharePhi(const Blob<Dtype>& phi) {
   phi_ = &phi;
-  phi.cpu_data();  // makes it plain: from now on, several threads read it
+  MakeReadable(phi);  // from now on, several threads read it
   group_->Together(
       [&] { OnWorkers([](int) { return true; }, [&](int t) { tasks_[t]->SharePhi(phi); }); });
 }

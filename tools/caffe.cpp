@@ -3,12 +3,13 @@
 #include <thread>
 
 #include "caffe/caffe.hpp"
+#include "caffe/util/device.hpp"
 #include "caffe/util/signal_handler.h"
+#include "tools/common/use_device.hpp"
 #include "util/nearest_name.hpp"
 #include "util/snapshots.hpp"
 #include "util/threads.hpp"
 
-DEFINE_string(gpu, "", "GPU to run on; refused where there is no CUDA part");
 DEFINE_string(solver, "", "solver definition (.prototxt) for 'train'");
 DEFINE_string(model, "", "network definition (.prototxt) for 'test' and 'time'");
 DEFINE_string(phase, "", "TRAIN or TEST, for 'time'; TRAIN if not given");
@@ -55,11 +56,17 @@ void RequireFlag(const char* name) {
   ENFORCE(!value.empty()) << "flag --" << name << " is missing";
 }
 
-void UseCpu() {
-  ENFORCE(FLAGS_gpu.empty()) << "--gpu=" << FLAGS_gpu
-                             << ": this build has no CUDA part; leave the flag out to use the CPU";
-  LOG(INFO) << "Use CPU.";
-  Caffe::set_mode(Caffe::CPU);
+// In 'train', where --gpu is not given. A file that says nothing trains on the CPU, although the
+// field's default is GPU.
+void FollowSolverMode(const SolverParameter& param) {
+  if (!FLAGS_gpu.empty() || !param.has_solver_mode()) return;
+  if (param.solver_mode() != SolverParameter::GPU) return;
+  string why_not;
+  if (Device::IsThere(&why_not)) {
+    FLAGS_gpu = std::to_string(param.device_id());
+  } else {
+    LOG(WARNING) << FLAGS_solver << ": solver_mode is GPU, but " << why_not;
+  }
 }
 
 SolverAction::Enum ActionOf(const char* flag, const string& value) {
@@ -80,10 +87,8 @@ void Train() {
   NetState* state = param.mutable_train_state();
   if (!gflags::GetCommandLineFlagInfoOrDie("level").is_default) state->set_level(FLAGS_level);
   for (const string& stage : SplitAtCommas(FLAGS_stage)) state->add_stage(stage);
-  if (FLAGS_gpu.empty() && param.has_solver_mode() && param.solver_mode() == SolverParameter::GPU) {
-    LOG(WARNING) << FLAGS_solver << ": solver_mode is GPU, but this build has no CUDA part";
-  }
-  UseCpu();
+  FollowSolverMode(param);
+  UseDevice();
   SignalHandler signals(ActionOf("sigint_effect", FLAGS_sigint_effect),
                         ActionOf("sighup_effect", FLAGS_sighup_effect));
   ENFORCE(FLAGS_snapshot_keep >= 0)
@@ -131,7 +136,7 @@ shared_ptr<Net<float>> MakeNet(Phase phase) {
 
 void Test() {
   RequireFlag("weights");
-  UseCpu();
+  UseDevice();
   const auto net = MakeNet(TEST);
   for (const string& file : SplitAtCommas(FLAGS_weights)) net->CopyTrainedLayersFrom(file);
   net->ReuseMemory(false);
@@ -177,7 +182,7 @@ void Test() {
 void Time() {
   ENFORCE(FLAGS_phase.empty() || FLAGS_phase == "TRAIN" || FLAGS_phase == "TEST")
       << "--phase=" << FLAGS_phase << ": TRAIN or TEST";
-  UseCpu();
+  UseDevice();
   const auto net = MakeNet(FLAGS_phase == "TEST" ? TEST : TRAIN);
   const int layers = static_cast<int>(net->layers().size());
   // Allocates, and creates what is created at first use.
@@ -227,7 +232,9 @@ void Time() {
 }
 
 void DeviceQuery() {
-  ENFORCE(FLAGS_gpu.empty()) << "--gpu=" << FLAGS_gpu << ": this build has no CUDA part";
+  string why_not;
+  ENFORCE(FLAGS_gpu.empty() || Device::IsThere(&why_not))
+      << "--gpu=" << FLAGS_gpu << ": " << why_not;
   string model = "unknown";
   std::ifstream info("/proc/cpuinfo");
   for (string line; std::getline(info, line);) {
@@ -238,7 +245,15 @@ void DeviceQuery() {
   LOG(INFO) << "CPU: " << model;
   LOG(INFO) << "CPUs available: " << AvailableCpus() << " of "
             << std::thread::hardware_concurrency();
-  LOG(INFO) << "GPUs: none (this build has no CUDA part)";
+  if (!Device::IsThere(&why_not)) {
+    LOG(INFO) << "GPUs: none (" << why_not << ")";
+    return;
+  }
+  for (const int id : ParseGpuList(FLAGS_gpu.empty() ? "all" : FLAGS_gpu)) {
+    Caffe::SetDevice(id);
+    LOG(INFO) << "GPU " << id << ":";
+    Caffe::DeviceQuery();
+  }
 }
 
 int Run(int argc, char** argv) {

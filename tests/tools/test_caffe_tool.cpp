@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/io.hpp"
 
 namespace caffe {
@@ -143,7 +144,11 @@ TEST_F(CaffeTool, Arguments) {
   ExpectError("train --solvr=x", {"unknown command line flag 'solvr'"});
   ExpectError("train", {"flag --solver is missing"});
   ExpectError("test --model=net.prototxt", {"flag --weights is missing"});
-  ExpectError("train --solver=solver.prototxt --gpu=0", {"--gpu=0: this build has no CUDA part"});
+  string why_not;
+  if (!Device::IsThere(&why_not)) {
+    ExpectError("train --solver=solver.prototxt --gpu=0", {"--gpu=0: GPU mode: " + why_not});
+    ExpectError("device_query --gpu=0", {"--gpu=0: " + why_not});
+  }
   ExpectError("train --solver=solver.prototxt --snapshot=a --weights=b", {"cannot both be given"});
   ExpectError("train --solver=solver.prototxt --sigint_effect=x", {"--sigint_effect=x"});
   ExpectError("time --model=net.prototxt --phase=X", {"--phase=X"});
@@ -151,7 +156,9 @@ TEST_F(CaffeTool, Arguments) {
   EXPECT_EQ(Run(""), 1);
 }
 
-TEST_F(CaffeTool, GpuModeInASolverFileIsAWarning) {
+TEST_F(CaffeTool, GpuModeInASolverFileIsAWarningWithoutAGpu) {
+  string why_not;
+  if (Device::IsThere(&why_not)) GTEST_SKIP() << "there is a GPU";
   Write("solver.prototxt", string(kSolver) + "max_iter: 1 solver_mode: GPU");
   EXPECT_EQ(Run("train --solver=solver.prototxt"), 0);
   EXPECT_TRUE(Printed("(^|\n)W.*solver_mode is GPU")) << output_;

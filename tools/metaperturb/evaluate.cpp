@@ -8,6 +8,9 @@
 
 #include "caffe/net.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#ifndef METAPERTURB_FOREIGN_HOST
+#include "tools/common/use_device.hpp"
+#endif
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/noise_sampler.hpp"
 #include "tools/metaperturb/perturbation_scores.hpp"
@@ -286,7 +289,11 @@ int RunEvaluate() {
   ReadNetParamsFromTextFileOrDie(FLAGS_model, &stated);
   stated.mutable_state()->set_phase(TEST);
   Net<float>::FilterNet(stated, &param);
+#ifdef METAPERTURB_FOREIGN_HOST
   Caffe::set_mode(Caffe::CPU);
+#else
+  UseDevice();
+#endif
   Evaluation evaluation;
   try {
     evaluation = EvaluateAll(param);

@@ -49,8 +49,8 @@ const std::map<std::string, Command>& Commands() {
   static const std::map<std::string, Command> commands = {
       {"train",
        {RunTrain,
-        {"solver", "snapshot", "iterations", "runs", "select_on", "tasks_at_once",
-         "task_threads"}}},
+        {"solver", "snapshot", "iterations", "runs", "select_on", "tasks_at_once", "task_threads",
+         "gpu"}}},
 #ifndef METAPERTURB_FOREIGN_HOST
       {"split", {RunSplit, {"source", "output", "groups", "seed"}}},
 #endif
@@ -67,7 +67,7 @@ const std::map<std::string, Command>& Commands() {
       {"evaluate",
        {RunEvaluate,
         {"model", "weights", "samples", "images", "output", "json", "epsilon", "norm",
-         "attack_steps", "attack_samples", "seed"}}},
+         "attack_steps", "attack_samples", "seed", "gpu"}}},
       {"plot", {RunPlot, {"log", "output"}}},
       {"report", {RunReport, {"csv", "output", "phi"}}}};
   return commands;

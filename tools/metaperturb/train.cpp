@@ -9,6 +9,9 @@
 #include "solvers/meta_solver.hpp"
 #include "solvers/phi_score.hpp"
 #include "solvers/task_placement.hpp"
+#ifndef METAPERTURB_FOREIGN_HOST
+#include "tools/common/use_device.hpp"
+#endif
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/launch.hpp"
 #include "tools/metaperturb/selection.hpp"
@@ -104,8 +107,12 @@ void Train(ProcessGroup* group) {
         << FLAGS_solver << ": random_seed is not given; --runs counts up from it";
     if (!FLAGS_select_on.empty()) target = ReadTarget(FLAGS_select_on, param);
   });
+#ifdef METAPERTURB_FOREIGN_HOST
   LOG(INFO) << "Use CPU.";
   Caffe::set_mode(Caffe::CPU);
+#else
+  group->Together([] { UseDevice(); });
+#endif
   const MetaParallelism how = ChooseParallelism(param, group);
   // Before the nets are built, which takes a while: a signal then ends the run after its first
   // step.
