@@ -1,12 +1,10 @@
 // MetaPerturb's backward pass on a GPU. It computes z and the signs of the ReLUs again, from x and
 // the noise's counters, rather than keep them from the forward pass.
-#include <type_traits>
-
+#include "caffe/util/device_workspace.hpp"
 #include "layers/metaperturb_gpu_planes.hpp"
 
 namespace metaperturb {
 
-using caffe::Device;
 using caffe::ForEachBlock;
 using caffe::ForEachIndex;
 
@@ -241,25 +239,6 @@ struct AddPhiParts {
   }
 };
 
-/// Device memory for one call.
-class Workspace {
- public:
-  Workspace() = default;
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  ~Workspace() {
-    for (void* memory : memory_) Device::Get().Free(memory);
-  }
-  template <typename Dtype>
-  Dtype* Get(size_t count) {
-    memory_.push_back(Device::Get().Allocate(count * sizeof(Dtype)));
-    return static_cast<Dtype*>(memory_.back());
-  }
-
- private:
-  std::vector<void*> memory_;
-};
-
 }  // namespace
 
 template <typename Dtype>
@@ -268,7 +247,7 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
   const int num = pass.num, channels = pass.channels;
   const int pixels = num * area, planes = num * channels;
   const int rows = BandRows(height, width), threads = ThreadsFor(rows * width);
-  Workspace work;
+  caffe::DeviceWorkspace work;
   Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dmu_mean = work.Get<Dtype>(pixels);

@@ -1,8 +1,9 @@
 #include "caffe/layers/conv_layer.hpp"
 #include "caffe/util/bias_kernels.hpp"
 #include "caffe/util/convolution_axis.hpp"
+#include "caffe/util/device_workspace.hpp"
+#include "caffe/util/gpu_blas.hpp"
 #include "caffe/util/im2col.hpp"
-#include "caffe/util/math_functions.hpp"
 
 namespace caffe {
 
@@ -105,58 +106,78 @@ struct DepthwiseBackwardWeights {
   }
 };
 
+// dweights[i] += sum over the images of parts[image][i]
+template <typename Dtype>
+struct AddParts {
+  int images, size;
+  const Dtype* parts;
+  Dtype* dweights;
+  CAFFE_HOST_DEVICE void operator()(int i) const {
+    Dtype sum = 0;
+    for (int n = 0; n < images; ++n) sum += parts[size_t(n) * size + i];
+    dweights[i] += sum;
+  }
+};
+
 // The convolution of each image and group as a product of the weights, m x k, and the columns,
-// k x area.
+// k x area; of as many images at once as the workspace holds.
 template <typename Dtype>
 class Products {
  public:
-  Products(const ConvGeometry& geometry, Blob<Dtype>* columns)
+  explicit Products(const ConvGeometry& geometry)
       : g_(geometry),
-        columns_(columns),
         area_(g_.out_h * g_.out_w),
         m_(g_.out_channels / g_.group),
         k_(g_.in_channels / g_.group * g_.kernel_h * g_.kernel_w),
         image_(size_t(g_.in_channels) * g_.in_h * g_.in_w),
         output_(size_t(g_.out_channels) * area_),
+        weights_(size_t(g_.group) * m_ * k_),
         is_plain_(g_.kernel_h == 1 && g_.kernel_w == 1 && g_.stride_h == 1 && g_.stride_w == 1 &&
-                  g_.pad_h == 0 && g_.pad_w == 0) {
-    if (!is_plain_) columns_->Reshape({g_.in_channels * g_.kernel_h * g_.kernel_w, area_});
-  }
+                  g_.pad_h == 0 && g_.pad_w == 0),
+        columns_(is_plain_ ? image_ : size_t(g_.group) * k_ * area_) {}
 
   void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) {
     if (bias) FillWithBias(g_.num, g_.out_channels, area_, bias, y);
-    for (int n = 0; n < g_.num; ++n) {
-      const Dtype* columns = Columns(x + n * image_);
+    InParts(is_plain_ ? 0 : columns_, [&](int first, int images, Dtype* space) {
+      const Dtype* columns = Columns(x + first * image_, images, space);
       for (int j = 0; j < g_.group; ++j) {
-        caffe_gpu_gemm(CblasNoTrans, CblasNoTrans, m_, area_, k_, Dtype(1), weights + Weights(j),
-                       columns + Part(j), Dtype(bias ? 1 : 0), y + n * output_ + Outputs(j));
+        GpuGemmBatched(CblasNoTrans, CblasNoTrans, m_, area_, k_, Dtype(1), weights + Weights(j), 0,
+                       columns + Part(j), columns_, Dtype(bias ? 1 : 0),
+                       y + first * output_ + Outputs(j), output_, images);
       }
-    }
+    });
   }
 
+  // Each image has a gradient of its own at first, as the products of a batch cannot add to one
+  // matrix.
   void BackwardWeights(const Dtype* x, const Dtype* dy, Dtype* dweights) {
-    for (int n = 0; n < g_.num; ++n) {
-      const Dtype* columns = Columns(x + n * image_);
+    InParts(weights_ + (is_plain_ ? 0 : columns_), [&](int first, int images, Dtype* space) {
+      Dtype* parts = space;
+      const Dtype* columns = Columns(x + first * image_, images, space + images * weights_);
       for (int j = 0; j < g_.group; ++j) {
-        caffe_gpu_gemm(CblasNoTrans, CblasTrans, m_, k_, area_, Dtype(1),
-                       dy + n * output_ + Outputs(j), columns + Part(j), Dtype(1),
-                       dweights + Weights(j));
+        GpuGemmBatched(CblasNoTrans, CblasTrans, m_, k_, area_, Dtype(1),
+                       dy + first * output_ + Outputs(j), output_, columns + Part(j), columns_,
+                       Dtype(0), parts + Weights(j), weights_, images);
       }
-    }
+      ForEachIndex(static_cast<int>(weights_),
+                   AddParts<Dtype>{images, static_cast<int>(weights_), parts, dweights});
+    });
   }
 
   void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) {
-    for (int n = 0; n < g_.num; ++n) {
-      Dtype* image = dx + n * image_;
-      Dtype* columns = is_plain_ ? image : columns_->overwrite_gpu_data();
+    InParts(is_plain_ ? 0 : columns_, [&](int first, int images, Dtype* space) {
+      Dtype* columns = is_plain_ ? dx + first * image_ : space;
       for (int j = 0; j < g_.group; ++j) {
-        caffe_gpu_gemm(CblasTrans, CblasNoTrans, k_, area_, m_, Dtype(1), weights + Weights(j),
-                       dy + n * output_ + Outputs(j), Dtype(0), columns + Part(j));
+        GpuGemmBatched(CblasTrans, CblasNoTrans, k_, area_, m_, Dtype(1), weights + Weights(j), 0,
+                       dy + first * output_ + Outputs(j), output_, Dtype(0), columns + Part(j),
+                       columns_, images);
       }
-      if (is_plain_) continue;
-      col2im_gpu(columns, g_.in_channels, g_.in_h, g_.in_w, g_.kernel_h, g_.kernel_w, g_.pad_h,
-                 g_.pad_w, g_.stride_h, g_.stride_w, g_.dilation_h, g_.dilation_w, image);
-    }
+      if (is_plain_) return;
+      // Images one after another are as good as more channels.
+      col2im_gpu(columns, images * g_.in_channels, g_.in_h, g_.in_w, g_.kernel_h, g_.kernel_w,
+                 g_.pad_h, g_.pad_w, g_.stride_h, g_.stride_w, g_.dilation_h, g_.dilation_w,
+                 dx + first * image_);
+    });
   }
 
  private:
@@ -165,19 +186,35 @@ class Products {
   size_t Part(int j) const { return size_t(j) * k_ * area_; }
   size_t Outputs(int j) const { return size_t(j) * m_ * area_; }
 
-  const Dtype* Columns(const Dtype* image) {
+  /// work(first image, images, workspace of `each` values per image) until all images are done.
+  template <class Work>
+  void InParts(size_t each, const Work& work) {
+    const size_t most = each > 0 ? WorkspaceBytes() / sizeof(Dtype) / each : g_.num;
+    const int at_once = most < 1 ? 1 : most < size_t(g_.num) ? static_cast<int>(most) : g_.num;
+    DeviceWorkspace workspace;
+    Dtype* space = each > 0 ? workspace.Get<Dtype>(at_once * each) : nullptr;
+    for (int first = 0; first < g_.num; first += at_once) {
+      work(first, g_.num - first < at_once ? g_.num - first : at_once, space);
+    }
+  }
+
+  const Dtype* Columns(const Dtype* image, int images, Dtype* space) {
     if (is_plain_) return image;
-    Dtype* columns = columns_->overwrite_gpu_data();
-    im2col_gpu(image, g_.in_channels, g_.in_h, g_.in_w, g_.kernel_h, g_.kernel_w, g_.pad_h,
-               g_.pad_w, g_.stride_h, g_.stride_w, g_.dilation_h, g_.dilation_w, columns);
-    return columns;
+    im2col_gpu(image, images * g_.in_channels, g_.in_h, g_.in_w, g_.kernel_h, g_.kernel_w, g_.pad_h,
+               g_.pad_w, g_.stride_h, g_.stride_w, g_.dilation_h, g_.dilation_w, space);
+    return space;
+  }
+
+  // Little on the emulated device, so that tests have several parts.
+  static size_t WorkspaceBytes() {
+    return Device::Get().IsEmulated() ? size_t{32} << 10 : size_t{64} << 20;
   }
 
   const ConvGeometry& g_;
-  Blob<Dtype>* columns_;
   const int area_, m_, k_;
-  const size_t image_, output_;  // elements of one
-  const bool is_plain_;          // the columns are the image
+  const size_t image_, output_, weights_;  // elements
+  const bool is_plain_;                    // the columns are the image
+  const size_t columns_;                   // elements of one image's
 };
 
 }  // namespace
@@ -194,7 +231,7 @@ void ConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
       ForEachIndex(top[i]->count(),
                    DepthwiseForward<Dtype>{Depthwise(geometry_), x, weights, bias, y});
     } else {
-      Products<Dtype>(geometry_, &columns_).Forward(x, weights, bias, y);
+      Products<Dtype>(geometry_).Forward(x, weights, bias, y);
     }
   }
 }
@@ -217,7 +254,7 @@ void ConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
         ForEachBlock(this->blobs_[0]->count(), 256, 0,
                      DepthwiseBackwardWeights<Dtype>{Depthwise(g), x, dy, dweights});
       } else {
-        Products<Dtype>(g, &columns_).BackwardWeights(x, dy, dweights);
+        Products<Dtype>(g).BackwardWeights(x, dy, dweights);
       }
     }
     if (!propagate_down[i]) continue;
@@ -226,7 +263,7 @@ void ConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     if (Depthwise::Suits(g)) {
       ForEachIndex(bottom[i]->count(), DepthwiseBackwardData<Dtype>{Depthwise(g), dy, weights, dx});
     } else {
-      Products<Dtype>(g, &columns_).BackwardData(dy, weights, dx);
+      Products<Dtype>(g).BackwardData(dy, weights, dx);
     }
   }
 }

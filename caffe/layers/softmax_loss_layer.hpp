@@ -45,8 +45,7 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   shared_ptr<SoftmaxLayer<Dtype>> softmax_;
   Blob<Dtype> prob_;
   int axis_ = 1, outer_ = 0, classes_ = 0, inner_ = 0;
-  int valid_ = 0;           // positions that counted in the last forward pass
-  Blob<double> gpu_parts_;  // of the loss: see the .cu file
+  int valid_ = 0;  // positions that counted in the last forward pass
 };
 
 }  // namespace caffe

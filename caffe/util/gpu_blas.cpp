@@ -1,7 +1,9 @@
-// caffe_gpu_gemm and caffe_gpu_gemv: cuBLAS on a GPU, the host's BLAS on the emulated device.
+// caffe_gpu_gemm, caffe_gpu_gemv and GpuGemmBatched: cuBLAS on a GPU, the host's BLAS on the
+// emulated device.
+
+#include "caffe/util/gpu_blas.hpp"
 
 #include "caffe/util/device.hpp"
-#include "caffe/util/math_functions.hpp"
 
 #ifdef METAPERTURB_CUDA
 #include <cublas_v2.h>
@@ -19,8 +21,8 @@ namespace {
 struct Cublas {
   decltype(&cublasCreate_v2) create;
   decltype(&cublasSetMathMode) set_math_mode;
-  decltype(&cublasSgemm_v2) sgemm;
-  decltype(&cublasDgemm_v2) dgemm;
+  decltype(&cublasSgemmStridedBatched) sgemm_batched;
+  decltype(&cublasDgemmStridedBatched) dgemm_batched;
   decltype(&cublasSgemv_v2) sgemv;
   decltype(&cublasDgemv_v2) dgemv;
 
@@ -30,8 +32,8 @@ struct Cublas {
       Cublas loaded;
       library.Find("cublasCreate_v2", &loaded.create);
       library.Find("cublasSetMathMode", &loaded.set_math_mode);
-      library.Find("cublasSgemm_v2", &loaded.sgemm);
-      library.Find("cublasDgemm_v2", &loaded.dgemm);
+      library.Find("cublasSgemmStridedBatched", &loaded.sgemm_batched);
+      library.Find("cublasDgemmStridedBatched", &loaded.dgemm_batched);
       library.Find("cublasSgemv_v2", &loaded.sgemv);
       library.Find("cublasDgemv_v2", &loaded.dgemv);
       return loaded;
@@ -64,11 +66,13 @@ cublasOperation_t Operation(CBLAS_TRANSPOSE transpose) {
 // C^T = op(B)^T op(A)^T.
 template <typename Dtype, class Gemm>
 void RowMajorGemm(const Gemm& gemm, CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N,
-                  int K, Dtype alpha, const Dtype* A, const Dtype* B, Dtype beta, Dtype* C) {
+                  int K, Dtype alpha, const Dtype* A, size_t stride_a, const Dtype* B,
+                  size_t stride_b, Dtype beta, Dtype* C, size_t stride_c, int batch) {
   const int lda = TransA == CblasNoTrans ? K : M;
   const int ldb = TransB == CblasNoTrans ? N : K;
-  Check(gemm(Handle(), Operation(TransB), Operation(TransA), N, M, K, &alpha, B, ldb, A, lda, &beta,
-             C, N),
+  Check(gemm(Handle(), Operation(TransB), Operation(TransA), N, M, K, &alpha, B, ldb,
+             static_cast<long long>(stride_b), A, lda, static_cast<long long>(stride_a), &beta, C,
+             N, static_cast<long long>(stride_c), batch),
         "matrix product");
 }
 
@@ -80,12 +84,16 @@ void RowMajorGemv(const Gemv& gemv, CBLAS_TRANSPOSE TransA, int M, int N, Dtype 
 }
 
 void CudaGemm(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N, int K, float alpha,
-              const float* A, const float* B, float beta, float* C) {
-  RowMajorGemm(Cublas::Get().sgemm, TransA, TransB, M, N, K, alpha, A, B, beta, C);
+              const float* A, size_t stride_a, const float* B, size_t stride_b, float beta,
+              float* C, size_t stride_c, int batch) {
+  RowMajorGemm(Cublas::Get().sgemm_batched, TransA, TransB, M, N, K, alpha, A, stride_a, B,
+               stride_b, beta, C, stride_c, batch);
 }
 void CudaGemm(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N, int K, double alpha,
-              const double* A, const double* B, double beta, double* C) {
-  RowMajorGemm(Cublas::Get().dgemm, TransA, TransB, M, N, K, alpha, A, B, beta, C);
+              const double* A, size_t stride_a, const double* B, size_t stride_b, double beta,
+              double* C, size_t stride_c, int batch) {
+  RowMajorGemm(Cublas::Get().dgemm_batched, TransA, TransB, M, N, K, alpha, A, stride_a, B,
+               stride_b, beta, C, stride_c, batch);
 }
 void CudaGemv(CBLAS_TRANSPOSE TransA, int M, int N, float alpha, const float* A, const float* x,
               float beta, float* y) {
@@ -101,16 +109,26 @@ void CudaGemv(CBLAS_TRANSPOSE TransA, int M, int N, double alpha, const double* 
 #endif  // METAPERTURB_CUDA
 
 template <typename Dtype>
-void caffe_gpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB, const int M,
-                    const int N, const int K, const Dtype alpha, const Dtype* A, const Dtype* B,
-                    const Dtype beta, Dtype* C) {
+void GpuGemmBatched(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N, int K,
+                    Dtype alpha, const Dtype* A, size_t stride_a, const Dtype* B, size_t stride_b,
+                    Dtype beta, Dtype* C, size_t stride_c, int batch) {
 #ifdef METAPERTURB_CUDA
   if (!Device::Get().IsEmulated()) {
-    CudaGemm(TransA, TransB, M, N, K, alpha, A, B, beta, C);
+    CudaGemm(TransA, TransB, M, N, K, alpha, A, stride_a, B, stride_b, beta, C, stride_c, batch);
     return;
   }
 #endif
-  caffe_cpu_gemm(TransA, TransB, M, N, K, alpha, A, B, beta, C);
+  for (int i = 0; i < batch; ++i) {
+    caffe_cpu_gemm(TransA, TransB, M, N, K, alpha, A + i * stride_a, B + i * stride_b, beta,
+                   C + i * stride_c);
+  }
+}
+
+template <typename Dtype>
+void caffe_gpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB, const int M,
+                    const int N, const int K, const Dtype alpha, const Dtype* A, const Dtype* B,
+                    const Dtype beta, Dtype* C) {
+  GpuGemmBatched(TransA, TransB, M, N, K, alpha, A, 0, B, 0, beta, C, 0, 1);
 }
 
 template <typename Dtype>
@@ -129,6 +147,9 @@ void caffe_gpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N, cons
   template void caffe_gpu_gemm(const CBLAS_TRANSPOSE, const CBLAS_TRANSPOSE, const int, const int, \
                                const int, const Dtype, const Dtype*, const Dtype*, const Dtype,    \
                                Dtype*);                                                            \
+  template void GpuGemmBatched(CBLAS_TRANSPOSE, CBLAS_TRANSPOSE, int, int, int, Dtype,             \
+                               const Dtype*, size_t, const Dtype*, size_t, Dtype, Dtype*, size_t,  \
+                               int);                                                               \
   template void caffe_gpu_gemv(const CBLAS_TRANSPOSE, const int, const int, const Dtype,           \
                                const Dtype*, const Dtype*, const Dtype, Dtype*)
 INSTANTIATE_GPU_BLAS(float);

@@ -1,6 +1,7 @@
 #include "caffe/util/math_functions.hpp"
 
 #include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_workspace.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
@@ -107,12 +108,11 @@ template <typename Dtype, class Term>
 Dtype SumOf(int n, const Term& term, const Dtype* x, const Dtype* y) {
   if (n <= 0) return 0;
   const int part = 1 << 14, blocks = (n + part - 1) / part;
-  Device& device = Device::Get();
-  double* sums = static_cast<double*>(device.Allocate(blocks * sizeof(double)));
+  DeviceWorkspace workspace;
+  double* sums = workspace.Get<double>(blocks);
   ForEachBlock(blocks, 256, 0, PartialSums<Dtype, Term>{term, n, part, x, y, sums});
   vector<double> of_blocks(blocks);
-  device.CopyToHost(of_blocks.data(), sums, blocks * sizeof(double));
-  device.Free(sums);
+  Device::Get().CopyToHost(of_blocks.data(), sums, blocks * sizeof(double));
   double sum = 0;
   for (double value : of_blocks) sum += value;
   return static_cast<Dtype>(sum);
