@@ -12,8 +12,10 @@
 #include "bench/common.hpp"
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/sgd_solvers.hpp"
+#include "caffe/util/device.hpp"
 #include "caffe/util/io.hpp"
 #include "solvers/meta_task.hpp"
+#include "tools/common/use_device.hpp"
 #include "tools/metaperturb/model_builder.hpp"
 
 DEFINE_string(model, "resnet20", "resnet20, vgg9 or mobilenet");
@@ -47,6 +49,11 @@ caffe::SolverParameter Adam() {
   return param;
 }
 
+// What was started runs until then.
+void WaitForGpu() {
+  if (caffe::Caffe::mode() == caffe::Caffe::GPU) caffe::Device::Get().Synchronize();
+}
+
 /// Sums the time between "before" and "after" callbacks by layer type, while it is switched on.
 class LayerTimes {
  public:
@@ -63,7 +70,9 @@ class LayerTimes {
   struct Before : Net<float>::Callback {
     explicit Before(LayerTimes* times) : times_(times) {}
     void run(int) override {
-      if (times_->on_) times_->watch_ = Stopwatch();
+      if (!times_->on_) return;
+      WaitForGpu();
+      times_->watch_ = Stopwatch();
     }
     LayerTimes* times_;
   };
@@ -71,6 +80,7 @@ class LayerTimes {
     explicit After(LayerTimes* times) : times_(times) {}
     void run(int layer) override {
       if (!times_->on_) return;
+      WaitForGpu();
       times_->sums_[times_->net_->layers()[layer]->type()] += times_->watch_.Milliseconds();
     }
     LayerTimes* times_;
@@ -97,7 +107,8 @@ void AddHead(JsonLine* line) {
       .Add("mp", FLAGS_mp)
       .Add("pass", FLAGS_pass)
       .Add("batch", FLAGS_batch)
-      .Add("threads", metaperturb::bench::Threads());
+      .Add("threads", metaperturb::bench::Threads())
+      .Add("gpu", FLAGS_gpu);
 }
 
 void AddTimes(const std::vector<double>& samples, JsonLine* line) {
@@ -131,6 +142,7 @@ void Train() {
     net.ClearParamDiffs();
     net.ForwardBackward();
     solver.ApplyUpdate();
+    WaitForGpu();
     return watch.Milliseconds();
   };
   for (int i = 0; i < FLAGS_warmup; ++i) step();
@@ -202,6 +214,7 @@ void Meta() {
   const auto step = [&task](std::vector<double>* theta, std::vector<double>* phi) {
     const Stopwatch theta_watch;
     task.StepTheta();
+    WaitForGpu();
     theta->push_back(theta_watch.Milliseconds());
     const Stopwatch phi_watch;
     task.Validate(1);
@@ -232,6 +245,7 @@ void Run() {
   ENFORCE(FLAGS_warmup >= 0 && FLAGS_profile >= 0) << "--warmup and --profile: not below 0";
   ENFORCE(FLAGS_pass == "train" || FLAGS_pass == "meta")
       << "--pass=" << FLAGS_pass << ": train or meta";
+  caffe::UseDevice();
   FLAGS_pass == "train" ? Train() : Meta();
 }
 
@@ -240,6 +254,6 @@ void Run() {
 int main(int argc, char** argv) {
   return metaperturb::bench::Main(argc, argv,
                                   "bench_step --model=resnet20|vgg9|mobilenet [--mp] "
-                                  "[--pass=train|meta] [--data=LMDB] [--steps=N]",
+                                  "[--pass=train|meta] [--data=LMDB] [--steps=N] [--gpu=0]",
                                   &Run);
 }

@@ -2,6 +2,7 @@
 """The PyTorch side of bench_step: one training step of the same networks with the same formula, as one line of JSON.
 
     torch_step.py --model=resnet20 [--mp] [--mode=eager|channels_last|compile] [--formula=planes|grouped|shifts]
+        [--device=cuda]     on a GPU, with TF32, as bench_step --gpu=0
 
 MetaPerturb's 3x3 kernels are the same for all channels, which PyTorch has no operation for. Three ways to say it:
     planes   every channel of every image is an image of one channel for conv2d
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--serve", action="store_true", help="measure again for every line of standard input")
     parsed = parser.parse_args()
     if min(parsed.steps, parsed.threads, parsed.batch - 1) < 1 or parsed.warmup < 0:
@@ -158,9 +160,14 @@ def build(name, formula, classes=10):
 def main():
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
-    model = build(options.model, options.formula if options.mp else None)
-    x = torch.randn(options.batch, 3, 32, 32)
-    label = torch.randint(10, (options.batch,))
+    on_gpu = options.device != "cpu"
+    if on_gpu:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    model = build(options.model, options.formula if options.mp else None).to(options.device)
+    x = torch.randn(options.batch, 3, 32, 32, device=options.device)
+    label = torch.randint(10, (options.batch,), device=options.device)
     learned = [p for p in model.parameters() if p.requires_grad]
     if options.mode == "channels_last":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
@@ -172,6 +179,8 @@ def main():
         adam.zero_grad(set_to_none=True)
         F.cross_entropy(run(x), label).backward()
         adam.step()
+        if on_gpu:
+            torch.cuda.synchronize()
         return (time.perf_counter() - start) * 1e3
 
     def measure():
@@ -179,7 +188,7 @@ def main():
         print(json.dumps({
             "program": "torch_step", "torch": torch.__version__, "model": options.model, "mp": int(options.mp),
             "mode": options.mode, "formula": options.formula if options.mp else "", "batch": options.batch,
-            "threads": torch.get_num_threads(), "parameters": sum(p.numel() for p in learned),
+            "threads": torch.get_num_threads(), "device": options.device, "parameters": sum(p.numel() for p in learned),
             "median_ms": statistics.median(samples), "samples_ms": samples,
             "images_per_s": options.batch * 1e3 / statistics.median(samples),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

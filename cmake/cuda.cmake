@@ -1,6 +1,6 @@
 # METAPERTURB_CUDA: .cu files are compiled for NVIDIA GPUs with nvcc, and for the emulated device of
 # the tests (caffe/util/device.hpp); without it as C++, for the emulated device alone. The CUDA
-# runtime is linked in, cuBLAS is loaded when GPU mode needs it: CPU mode needs nothing of CUDA.
+# runtime is linked in, cuBLAS and cuDNN are loaded when GPU mode needs them: CPU mode needs nothing of CUDA.
 set(cuda_found FALSE)
 if(METAPERTURB_CUDA)
   include(CheckLanguage)
@@ -28,7 +28,12 @@ if(cuda_found)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
-  message(STATUS "GPU: CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
+  find_path(cudnn_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  set(cudnn_text "no cuDNN")
+  if(cudnn_INCLUDE)
+    set(cudnn_text "with cuDNN")
+  endif()
+  message(STATUS "GPU: CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}, ${cudnn_text}")
 else()
   message(STATUS "GPU: none (no CUDA toolkit, or METAPERTURB_CUDA is OFF)")
 endif()
@@ -38,6 +43,10 @@ function(metaperturb_add_gpu_sources library)
   target_sources(${library} PRIVATE ${ARGN})
   if(cuda_found)
     target_compile_definitions(${library} PRIVATE METAPERTURB_CUDA)
+    if(cudnn_INCLUDE)
+      target_compile_definitions(${library} PRIVATE METAPERTURB_CUDNN)
+      target_include_directories(${library} SYSTEM PRIVATE ${cudnn_INCLUDE})
+    endif()
     target_link_libraries(${library} PRIVATE $<BUILD_INTERFACE:CUDA::toolkit> $<BUILD_INTERFACE:CUDA::cudart_static>)
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS
       "--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra;$<$<BOOL:${METAPERTURB_WERROR}>:-Werror=all-warnings>")

@@ -220,6 +220,18 @@ class Products {
 }  // namespace
 
 template <typename Dtype>
+CudnnConvolution<Dtype>* ConvolutionLayer<Dtype>::ByCudnn() {
+  const bool wanted =
+      this->layer_param_.convolution_param().engine() == ConvolutionParameter::CUDNN;
+  if (wanted && !(cudnn_ && cudnn_->geometry() == geometry_)) {
+    std::string why_not;
+    cudnn_ = CudnnConvolution<Dtype>::Create(geometry_, &why_not);
+    ENFORCE(cudnn_) << "engine is CUDNN: " << why_not;
+  }
+  return cudnn_.get();
+}
+
+template <typename Dtype>
 void ConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   const Dtype* weights = this->blobs_[0]->gpu_data();
@@ -227,7 +239,9 @@ void ConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   for (size_t i = 0; i < bottom.size(); ++i) {
     const Dtype* x = bottom[i]->gpu_data();
     Dtype* y = top[i]->overwrite_gpu_data();
-    if (Depthwise::Suits(geometry_)) {
+    if (ByCudnn()) {
+      ByCudnn()->Forward(x, weights, bias, y);
+    } else if (Depthwise::Suits(geometry_)) {
       ForEachIndex(top[i]->count(),
                    DepthwiseForward<Dtype>{Depthwise(geometry_), x, weights, bias, y});
     } else {
@@ -250,7 +264,9 @@ void ConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     if (this->param_propagate_down(0)) {
       const Dtype* x = bottom[i]->gpu_data();
       Dtype* dweights = this->blobs_[0]->mutable_gpu_diff();
-      if (Depthwise::Suits(g)) {
+      if (ByCudnn()) {
+        ByCudnn()->BackwardWeights(x, dy, dweights);
+      } else if (Depthwise::Suits(g)) {
         ForEachBlock(this->blobs_[0]->count(), 256, 0,
                      DepthwiseBackwardWeights<Dtype>{Depthwise(g), x, dy, dweights});
       } else {
@@ -260,7 +276,9 @@ void ConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     if (!propagate_down[i]) continue;
     const Dtype* weights = this->blobs_[0]->gpu_data();
     Dtype* dx = bottom[i]->overwrite_gpu_diff();
-    if (Depthwise::Suits(g)) {
+    if (ByCudnn()) {
+      ByCudnn()->BackwardData(dy, weights, dx);
+    } else if (Depthwise::Suits(g)) {
       ForEachIndex(bottom[i]->count(), DepthwiseBackwardData<Dtype>{Depthwise(g), dy, weights, dx});
     } else {
       Products<Dtype>(g).BackwardData(dy, weights, dx);

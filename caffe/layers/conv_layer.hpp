@@ -6,6 +6,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
+#include "caffe/layers/cudnn_convolution.hpp"
 #include "caffe/layers/float_convolution.hpp"
 #include "caffe/proto/caffe.pb.h"
 
@@ -23,6 +24,8 @@ namespace caffe {
 ///
 /// float runs in channel blocks: 3x3 convolutions of stride 1 by Winograd's algorithm, others, and
 /// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
+/// In GPU mode: depthwise ones by their own kernels, others by im2col and cuBLAS, with `engine:
+/// CUDNN` all by cuDNN; Error where that is not there.
 ///
 /// GPU mode: by im2col and BLAS, an image at a time; with a group per input channel directly.
 template <typename Dtype>
@@ -53,9 +56,12 @@ class ConvolutionLayer : public Layer<Dtype> {
   const Dtype* Columns(const Dtype* image);
   /// The float path for the geometry in force.
   FloatConvolution* Fast();
+  /// cuDNN's for the geometry in force where `engine: CUDNN` asks for it, else null.
+  CudnnConvolution<Dtype>* ByCudnn();
 
   ConvGeometry geometry_;
   std::unique_ptr<FloatConvolution> fast_;  // float in CPU mode alone; see Fast
+  std::unique_ptr<CudnnConvolution<Dtype>> cudnn_;
   Blob<Dtype> columns_;  // of im2col: (channels kernel_h kernel_w) x (out_h out_w)
 };
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "caffe/layers/cudnn_convolution.hpp"
 #include "testing/gpu_util.hpp"
 
 namespace caffe {
@@ -122,6 +123,29 @@ TEST_F(ConvolutionLayerGpu, FloatInEitherModeByTurns) {
       expect_equal(a.cpu_diff(), b.cpu_diff(), b.count());
     }
   }
+}
+
+TEST_F(ConvolutionLayerGpu, ByCudnnEqualsTheCpu) {
+  ConvGeometry smallest;
+  smallest.num = smallest.in_channels = smallest.in_h = smallest.in_w = 1;
+  smallest.out_channels = smallest.out_h = smallest.out_w = 1;
+  smallest.kernel_h = smallest.kernel_w = 1;
+  std::string why_not;
+  if (!CudnnConvolution<double>::Create(smallest, &why_not)) GTEST_SKIP() << why_not;
+  for (const auto& one : kCases) {
+    ExpectTheCpus(std::string(one.settings) + " engine: CUDNN", {one.shape});
+  }
+  const std::vector<int> shape = {2, 8, 6, 6};
+  ExpectTheCpus("num_output: 8 group: 4 kernel_size: 3 pad: 1 engine: CUDNN", {shape});
+}
+
+TEST_F(ConvolutionLayerGpu, WithoutCudnnItSaysSo) {
+  if (!Device::Get().IsEmulated()) GTEST_SKIP() << "there may be cuDNN";
+  const testing::GpuMode mode;
+  Blob<float> x(2, 3, 6, 6);
+  testing::LayerRun<float> run(
+      testing::LayerFromText(Conv("num_output: 4 kernel_size: 3 engine: CUDNN")), {&x});
+  EXPECT_ERROR(run.Forward(), "engine is CUDNN: the emulated device has no cuDNN");
 }
 
 }  // namespace

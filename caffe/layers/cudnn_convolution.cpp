@@ -1,0 +1,241 @@
+#include "caffe/layers/cudnn_convolution.hpp"
+
+#include "util/error.hpp"
+
+#ifdef METAPERTURB_CUDNN
+#include <cudnn.h>
+
+#include <map>
+
+#include "caffe/util/device_workspace.hpp"
+#include "caffe/util/dynamic_library.hpp"
+#endif
+
+namespace caffe {
+
+#ifdef METAPERTURB_CUDNN
+
+namespace {
+
+// Loaded when it is first needed: CPU mode runs on a machine without it.
+struct Cudnn {
+  decltype(&cudnnCreate) create;
+  decltype(&cudnnGetErrorString) error_string;
+  decltype(&cudnnCreateTensorDescriptor) create_tensor;
+  decltype(&cudnnSetTensor4dDescriptor) set_tensor;
+  decltype(&cudnnDestroyTensorDescriptor) destroy_tensor;
+  decltype(&cudnnCreateFilterDescriptor) create_filter;
+  decltype(&cudnnSetFilter4dDescriptor) set_filter;
+  decltype(&cudnnDestroyFilterDescriptor) destroy_filter;
+  decltype(&cudnnCreateConvolutionDescriptor) create_convolution;
+  decltype(&cudnnSetConvolution2dDescriptor) set_convolution;
+  decltype(&cudnnSetConvolutionGroupCount) set_group;
+  decltype(&cudnnDestroyConvolutionDescriptor) destroy_convolution;
+  decltype(&cudnnFindConvolutionForwardAlgorithmEx) find_forward;
+  decltype(&cudnnFindConvolutionBackwardDataAlgorithmEx) find_data;
+  decltype(&cudnnFindConvolutionBackwardFilterAlgorithmEx) find_filter;
+  decltype(&cudnnConvolutionForward) forward;
+  decltype(&cudnnConvolutionBackwardData) data;
+  decltype(&cudnnConvolutionBackwardFilter) filter;
+  decltype(&cudnnAddTensor) add;
+
+  Cudnn() {
+    const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR));
+    library.Find("cudnnCreate", &create);
+    library.Find("cudnnGetErrorString", &error_string);
+    library.Find("cudnnCreateTensorDescriptor", &create_tensor);
+    library.Find("cudnnSetTensor4dDescriptor", &set_tensor);
+    library.Find("cudnnDestroyTensorDescriptor", &destroy_tensor);
+    library.Find("cudnnCreateFilterDescriptor", &create_filter);
+    library.Find("cudnnSetFilter4dDescriptor", &set_filter);
+    library.Find("cudnnDestroyFilterDescriptor", &destroy_filter);
+    library.Find("cudnnCreateConvolutionDescriptor", &create_convolution);
+    library.Find("cudnnSetConvolution2dDescriptor", &set_convolution);
+    library.Find("cudnnSetConvolutionGroupCount", &set_group);
+    library.Find("cudnnDestroyConvolutionDescriptor", &destroy_convolution);
+    library.Find("cudnnFindConvolutionForwardAlgorithmEx", &find_forward);
+    library.Find("cudnnFindConvolutionBackwardDataAlgorithmEx", &find_data);
+    library.Find("cudnnFindConvolutionBackwardFilterAlgorithmEx", &find_filter);
+    library.Find("cudnnConvolutionForward", &forward);
+    library.Find("cudnnConvolutionBackwardData", &data);
+    library.Find("cudnnConvolutionBackwardFilter", &filter);
+    library.Find("cudnnAddTensor", &add);
+  }
+
+  static const Cudnn& Get() {
+    static const Cudnn functions;
+    return functions;
+  }
+};
+
+void Check(cudnnStatus_t status, const char* what) {
+  ENFORCE(status == CUDNN_STATUS_SUCCESS)
+      << "GPU: cuDNN: " << what << ": " << Cudnn::Get().error_string(status);
+}
+
+// One per thread and GPU; on the default stream, as everything is.
+cudnnHandle_t Handle() {
+  static thread_local std::map<int, cudnnHandle_t> handles;
+  cudnnHandle_t& handle = handles[Device::Get().Selected()];
+  if (!handle) Check(Cudnn::Get().create(&handle), "start");
+  return handle;
+}
+
+// What an algorithm may use; more is seldom faster.
+const size_t kMostWorkspace = size_t{256} << 20;
+
+/// The algorithm of one pass, once it has been measured, and its workspace.
+template <class Algorithm>
+struct Choice {
+  bool is_made = false;
+  Algorithm algorithm{};
+  size_t workspace = 0;
+
+  /// `found`: `count` measurements, the fastest first.
+  template <class Measurement>
+  void Make(const Measurement* found, int count, const char* pass) {
+    for (int i = 0; i < count && !is_made; ++i) {
+      if (found[i].status != CUDNN_STATUS_SUCCESS) continue;
+      if (found[i].determinism != CUDNN_DETERMINISTIC) continue;
+      is_made = true;
+      algorithm = found[i].algo;
+      workspace = found[i].memory;
+    }
+    ENFORCE(is_made) << "GPU: cuDNN has no algorithm that repeats for the " << pass
+                     << "; engine: CAFFE does without it";
+  }
+};
+
+template <typename Dtype>
+class OnGpu : public CudnnConvolution<Dtype> {
+ public:
+  explicit OnGpu(const ConvGeometry& g)
+      : CudnnConvolution<Dtype>(g),
+        weights_count_(size_t(g.out_channels) * (g.in_channels / g.group) * g.kernel_h *
+                       g.kernel_w) {
+    const Cudnn& c = Cudnn::Get();
+    const cudnnDataType_t type = sizeof(Dtype) == 4 ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
+    const auto tensor = [&](cudnnTensorDescriptor_t* t, int n, int channels, int h, int w) {
+      Check(c.create_tensor(t), "descriptor");
+      Check(c.set_tensor(*t, CUDNN_TENSOR_NCHW, type, n, channels, h, w), "descriptor");
+    };
+    tensor(&x_, g.num, g.in_channels, g.in_h, g.in_w);
+    tensor(&y_, g.num, g.out_channels, g.out_h, g.out_w);
+    tensor(&bias_, 1, g.out_channels, 1, 1);
+    Check(c.create_filter(&weights_), "descriptor");
+    Check(c.set_filter(weights_, type, CUDNN_TENSOR_NCHW, g.out_channels, g.in_channels / g.group,
+                       g.kernel_h, g.kernel_w),
+          "descriptor");
+    Check(c.create_convolution(&convolution_), "descriptor");
+    Check(c.set_convolution(convolution_, g.pad_h, g.pad_w, g.stride_h, g.stride_w, g.dilation_h,
+                            g.dilation_w, CUDNN_CROSS_CORRELATION, type),
+          "descriptor");
+    Check(c.set_group(convolution_, g.group), "group");
+  }
+
+  ~OnGpu() override {
+    const Cudnn& c = Cudnn::Get();
+    for (cudnnTensorDescriptor_t tensor : {x_, y_, bias_}) c.destroy_tensor(tensor);
+    c.destroy_filter(weights_);
+    c.destroy_convolution(convolution_);
+  }
+
+  void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) override {
+    const Cudnn& c = Cudnn::Get();
+    DeviceWorkspace workspace;
+    if (!forward_.is_made) {
+      DeviceWorkspace trial;
+      cudnnConvolutionFwdAlgoPerf_t found[CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
+      int count = 0;
+      Check(c.find_forward(Handle(), x_, x, weights_, weights, convolution_, y_, y,
+                           CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, found,
+                           trial.Get<char>(kMostWorkspace), kMostWorkspace),
+            "choice of an algorithm");
+      forward_.Make(found, count, "forward pass");
+    }
+    Check(c.forward(Handle(), &one_, x_, x, weights_, weights, convolution_, forward_.algorithm,
+                    workspace.Get<char>(forward_.workspace), forward_.workspace, &zero_, y_, y),
+          "forward pass");
+    if (bias) Check(c.add(Handle(), &one_, bias_, bias, &one_, y_, y), "bias");
+  }
+
+  void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) override {
+    const Cudnn& c = Cudnn::Get();
+    DeviceWorkspace workspace;
+    if (!data_.is_made) {
+      DeviceWorkspace trial;
+      cudnnConvolutionBwdDataAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
+      int count = 0;
+      Check(c.find_data(Handle(), weights_, weights, y_, dy, convolution_, x_, dx,
+                        CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, found,
+                        trial.Get<char>(kMostWorkspace), kMostWorkspace),
+            "choice of an algorithm");
+      data_.Make(found, count, "gradient of the bottom");
+    }
+    Check(c.data(Handle(), &one_, weights_, weights, y_, dy, convolution_, data_.algorithm,
+                 workspace.Get<char>(data_.workspace), data_.workspace, &zero_, x_, dx),
+          "gradient of the bottom");
+  }
+
+  void BackwardWeights(const Dtype* x, const Dtype* dy, Dtype* dweights) override {
+    const Cudnn& c = Cudnn::Get();
+    DeviceWorkspace workspace;
+    if (!filter_.is_made) {
+      DeviceWorkspace trial;  // the measurements write gradients, too
+      cudnnConvolutionBwdFilterAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
+      int count = 0;
+      Check(c.find_filter(Handle(), x_, x, y_, dy, convolution_, weights_,
+                          trial.Get<Dtype>(weights_count_), CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT,
+                          &count, found, trial.Get<char>(kMostWorkspace), kMostWorkspace),
+            "choice of an algorithm");
+      filter_.Make(found, count, "gradient of the weights");
+    }
+    Check(c.filter(Handle(), &one_, x_, x, y_, dy, convolution_, filter_.algorithm,
+                   workspace.Get<char>(filter_.workspace), filter_.workspace, &one_, weights_,
+                   dweights),
+          "gradient of the weights");
+  }
+
+ private:
+  const Dtype one_ = 1, zero_ = 0;
+  const size_t weights_count_;
+  cudnnTensorDescriptor_t x_, y_, bias_;
+  cudnnFilterDescriptor_t weights_;
+  cudnnConvolutionDescriptor_t convolution_;
+  Choice<cudnnConvolutionFwdAlgo_t> forward_;
+  Choice<cudnnConvolutionBwdDataAlgo_t> data_;
+  Choice<cudnnConvolutionBwdFilterAlgo_t> filter_;
+};
+
+}  // namespace
+
+template <typename Dtype>
+std::unique_ptr<CudnnConvolution<Dtype>> CudnnConvolution<Dtype>::Create(
+    const ConvGeometry& geometry, std::string* why_not) {
+  if (Device::Get().IsEmulated()) {
+    *why_not = "the emulated device has no cuDNN";
+    return nullptr;
+  }
+  try {
+    return std::unique_ptr<CudnnConvolution>(new OnGpu<Dtype>(geometry));
+  } catch (const Error& e) {
+    *why_not = e.what();
+    return nullptr;
+  }
+}
+
+#else
+
+template <typename Dtype>
+std::unique_ptr<CudnnConvolution<Dtype>> CudnnConvolution<Dtype>::Create(const ConvGeometry&,
+                                                                         std::string* why_not) {
+  *why_not = "this build has no cuDNN";
+  return nullptr;
+}
+
+#endif  // METAPERTURB_CUDNN
+
+template class CudnnConvolution<float>;
+template class CudnnConvolution<double>;
+
+}  // namespace caffe
