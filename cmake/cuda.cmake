@@ -51,7 +51,6 @@ function(metaperturb_add_gpu_sources library)
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS
       "--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra;$<$<BOOL:${METAPERTURB_WERROR}>:-Werror=all-warnings>")
   else()
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++"
-      SKIP_PRECOMPILE_HEADERS ON)
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
   endif()
 endfunction()

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_workspace.hpp"
 #include "layers/dropblock_layer.hpp"
 
 namespace caffe {
@@ -79,8 +80,8 @@ void DropBlockLayer<Dtype>::DrawMaskOnGpu(const Blob<Dtype>& x) {
   auto* mask = static_cast<unsigned char*>(gpu_.mask->overwrite_gpu_data());
   Device::Get().Fill(mask, 1, count);
   const int planes = x.num() * x.channels();
-  SyncedMemory memory(planes * sizeof(int));
-  int* cleared = static_cast<int*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  int* cleared = workspace.Get<int>(planes);
   ForEachIndex(planes, DropSquares{this->noise_key(), this->noise_pass(), squares.size,
                                    squares.columns, squares.places(), std::log1p(-squares.gamma),
                                    x.height() * x.width(), mask, cleared});

@@ -150,8 +150,8 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const double limit = this->phase_ == TEST ? -std::log(double{kLOG_THRESHOLD})
                                             : std::numeric_limits<double>::infinity();
   const int positions = outer_ * inner_;
-  SyncedMemory memory(positions * sizeof(double));
-  auto* losses = static_cast<double*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  double* losses = workspace.Get<double>(positions);
   ForEachBlock(positions, classes_ > 256 ? 128 : 32, Block::kWarp * sizeof(Dtype),
                Forward<Dtype>{targets, classes_, inner_, Smoothing(), limit, bottom[0]->gpu_data(),
                               prob_.overwrite_gpu_data(), losses});

@@ -58,8 +58,8 @@ void AccuracyLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const Labels<Dtype> labels{bottom[1]->gpu_data(), classes_, param.ignore_label(),
                              param.has_ignore_label()};
   const int positions = outer_ * inner_;
-  SyncedMemory memory(positions * sizeof(int));
-  int* right = static_cast<int*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  int* right = workspace.Get<int>(positions);
   ForEachBlock(positions, classes_ > 256 ? 128 : 32, 0,
                FindRight<Dtype>{labels, inner_, static_cast<int>(param.top_k()),
                                 bottom[0]->gpu_data(), right});

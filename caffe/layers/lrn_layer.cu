@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "caffe/layers/lrn_layer.hpp"
+#include "caffe/util/device_workspace.hpp"
 #include "caffe/util/layer_kernels.hpp"
 
 namespace caffe {
@@ -117,8 +118,8 @@ void LRNLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   if (!propagate_down[0]) return;
   const int count = bottom[0]->count();
   const Dtype *x = bottom[0]->gpu_data(), *dy = top[0]->gpu_diff(), *scale = scale_.gpu_data();
-  SyncedMemory memory(count * sizeof(Dtype));
-  auto* ratio = static_cast<Dtype*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  Dtype* ratio = workspace.Get<Dtype>(count);
   ForEachIndex(count, Ratio<Dtype>{beta_, x, scale, dy, ratio});
   ForEachIndex(count, Backward<Dtype>{WindowOf(*bottom[0], across_, radius_), weight_, beta_, x,
                                       scale, ratio, dy, bottom[0]->overwrite_gpu_diff()});

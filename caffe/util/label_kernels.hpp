@@ -7,6 +7,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_workspace.hpp"
 
 namespace caffe {
 
@@ -71,8 +72,8 @@ Tally TallyPositions(int positions, const Terms& terms) {
   const int most = 64, threads = internal::kTallyThreads;
   const int size = std::max(4 * threads, (positions + most - 1) / most);
   const int parts = std::max(1, (positions + size - 1) / size);
-  SyncedMemory memory(3 * most * sizeof(double));
-  auto* on_gpu = static_cast<double*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  auto* on_gpu = workspace.Get<double>(3 * most);
   ForEachBlock(parts, threads, 0, internal::TallyPart<Terms>{terms, positions, size, on_gpu});
   double found[3 * most];
   Device::Get().CopyToHost(found, on_gpu, 3 * parts * sizeof(double));

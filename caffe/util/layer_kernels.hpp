@@ -3,8 +3,8 @@
 
 // Parts of the GPU halves of several layers; for .cu files.
 
-#include "caffe/syncedmem.hpp"
 #include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_workspace.hpp"
 #include "util/channel_blocks.hpp"
 
 namespace caffe {
@@ -147,8 +147,8 @@ void SumChannels(const ChannelBlocks& layout, const Terms& terms, const Finish& 
   if (parts > 128) parts = 128;
   const int part = (count - 1) / parts + 1;
   const int threads = part < 1024 ? 64 : 256;
-  SyncedMemory memory(size_t(channels) * parts * 2 * sizeof(double));
-  double* sums = static_cast<double*>(memory.overwrite_gpu_data());
+  DeviceWorkspace workspace;
+  double* sums = workspace.Get<double>(size_t(channels) * parts * 2);
   ForEachBlock(channels * parts, threads, 2 * threads * sizeof(Dtype),
                internal::SumPartOfChannel<Dtype, Terms>{terms, channels, spatial, count, parts,
                                                         part, threads, sums});
