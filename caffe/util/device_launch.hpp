@@ -141,6 +141,17 @@ inline void UseSelected() {
 
 }  // namespace internal
 
+#else
+
+namespace internal {
+
+// A C++ file of a build with CUDA: it has the kernel for the emulated device alone.
+[[noreturn]] inline void NotForAGpu() {
+  THROW_ERROR << "a kernel was started from a file that nvcc did not compile";
+}
+
+}  // namespace internal
+
 #endif  // __CUDACC__
 
 /// kernel(i) for i = 0 .. count - 1, in any order and at the same time.
@@ -159,6 +170,8 @@ void ForEachIndex(int count, const Kernel& kernel) {
   internal::RunIndices<<<static_cast<unsigned>(blocks < most ? blocks : most), threads>>>(
       int64_t{count}, kernel);
   internal::Check(cudaGetLastError(), "launch");
+#else
+  internal::NotForAGpu();
 #endif
 }
 
@@ -191,6 +204,8 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
   }
   internal::RunBlock<<<blocks, threads, shared>>>(kernel);
   internal::Check(cudaGetLastError(), "launch");
+#else
+  internal::NotForAGpu();
 #endif
 }
 
