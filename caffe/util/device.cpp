@@ -68,10 +68,12 @@ const Choice& Chosen() {
   static const Choice* choice = [] {
     auto* made = new Choice;
     const char* wanted = std::getenv("METAPERTURB_GPU");
-    if (wanted && std::string(wanted) == "emulated") {
+    if (!wanted || !*wanted) {
+      made->device = CudaDevice(&made->why_not);
+    } else if (std::string(wanted) == "emulated") {
       made->device = new EmulatedDevice;
     } else {
-      made->device = CudaDevice(&made->why_not);
+      made->why_not = std::string("METAPERTURB_GPU=") + wanted + ": only 'emulated' is known";
     }
     return made;
   }();

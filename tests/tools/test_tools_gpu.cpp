@@ -1,6 +1,7 @@
 // The programs with --gpu, as a user runs them, against the same on the CPU.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <regex>
 
 #include "caffe/util/device.hpp"
@@ -135,6 +136,18 @@ TEST_F(ToolsGpu, Mistakes) {
     ExpectToolError("caffe", train + "0,1", {"--gpu=0,1: names 2 GPUs"});
     ExpectToolError("caffe", train + "all", {"--gpu=all: names "});
   }
+}
+
+// Needs no GPU; what METAPERTURB_GPU names is chosen by each program anew.
+class GpuVariable : public testing::TempDirTest {};
+
+TEST_F(GpuVariable, NamesWhatIsKnownOnly) {
+  const char* before = std::getenv("METAPERTURB_GPU");
+  const string kept = before ? before : "";
+  setenv("METAPERTURB_GPU", "emulate", 1);
+  ExpectToolError("caffe", "device_query --gpu=0",
+                  {"--gpu=0: METAPERTURB_GPU=emulate: only 'emulated' is known"});
+  before ? setenv("METAPERTURB_GPU", kept.c_str(), 1) : unsetenv("METAPERTURB_GPU");
 }
 
 }  // namespace
