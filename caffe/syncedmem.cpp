@@ -52,10 +52,12 @@ void SyncedMemory::AllocateGpu() {
   own_gpu_ = true;
 }
 
-// `copy` is to be written: the others are stale.
+// `copy` is to be written: the others are stale. At no time are all three.
 void SyncedMemory::OnlyValid(bool* copy) {
-  plain_valid_ = blocked_valid_ = gpu_valid_ = false;
   *copy = true;
+  for (bool* valid : {&plain_valid_, &blocked_valid_, &gpu_valid_}) {
+    if (valid != copy) *valid = false;
+  }
 }
 
 void SyncedMemory::AllocateBlocked(const ChannelBlocks& layout) {

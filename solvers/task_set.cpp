@@ -127,6 +127,7 @@ auto TaskSet<Dtype>::Step(int batches, Message* message) -> vector<Outcome> {
     Place(times_.tasks);
   }
   const Clock::time_point start = Clock::now();
+  MakeReadable(*phi_);  // a snapshot may have been read into it
   const int values = phi_->count(), length = kRecord + values;
   vector<vector<double>> records(size());
   std::exception_ptr failure;

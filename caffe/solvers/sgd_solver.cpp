@@ -137,8 +137,10 @@ void SGDSolver<Dtype>::ApplyUpdate() {
     Normalize(i);
     Regularize(i);
     ComputeUpdateValue(i, rate);
+    // Not Net::Update: what does not learn may be read by other threads (a phi shared by tasks),
+    // and the counters among it would travel to the GPU and back in every step.
+    params[i]->Update();
   }
-  this->net_->Update();
   ++this->iter_;
 }
 
