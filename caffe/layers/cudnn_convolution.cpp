@@ -20,6 +20,7 @@ namespace {
 // Loaded when it is first needed: CPU mode runs on a machine without it.
 struct Cudnn {
   decltype(&cudnnCreate) create;
+  decltype(&cudnnDestroy) destroy;
   decltype(&cudnnGetErrorString) error_string;
   decltype(&cudnnCreateTensorDescriptor) create_tensor;
   decltype(&cudnnSetTensor4dDescriptor) set_tensor;
@@ -30,6 +31,7 @@ struct Cudnn {
   decltype(&cudnnCreateConvolutionDescriptor) create_convolution;
   decltype(&cudnnSetConvolution2dDescriptor) set_convolution;
   decltype(&cudnnSetConvolutionGroupCount) set_group;
+  decltype(&cudnnSetConvolutionMathType) set_math;
   decltype(&cudnnDestroyConvolutionDescriptor) destroy_convolution;
   decltype(&cudnnFindConvolutionForwardAlgorithmEx) find_forward;
   decltype(&cudnnFindConvolutionBackwardDataAlgorithmEx) find_data;
@@ -42,6 +44,7 @@ struct Cudnn {
   Cudnn() {
     const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR));
     library.Find("cudnnCreate", &create);
+    library.Find("cudnnDestroy", &destroy);
     library.Find("cudnnGetErrorString", &error_string);
     library.Find("cudnnCreateTensorDescriptor", &create_tensor);
     library.Find("cudnnSetTensor4dDescriptor", &set_tensor);
@@ -52,6 +55,7 @@ struct Cudnn {
     library.Find("cudnnCreateConvolutionDescriptor", &create_convolution);
     library.Find("cudnnSetConvolution2dDescriptor", &set_convolution);
     library.Find("cudnnSetConvolutionGroupCount", &set_group);
+    library.Find("cudnnSetConvolutionMathType", &set_math);
     library.Find("cudnnDestroyConvolutionDescriptor", &destroy_convolution);
     library.Find("cudnnFindConvolutionForwardAlgorithmEx", &find_forward);
     library.Find("cudnnFindConvolutionBackwardDataAlgorithmEx", &find_data);
@@ -74,9 +78,17 @@ void Check(cudnnStatus_t status, const char* what) {
 }
 
 // One per thread and GPU; on the default stream, as everything is.
+struct Handles {
+  std::map<int, cudnnHandle_t> of_gpu;
+  ~Handles() {
+    for (const auto& each : of_gpu) Cudnn::Get().destroy(each.second);
+  }
+};
+
 cudnnHandle_t Handle() {
-  static thread_local std::map<int, cudnnHandle_t> handles;
-  cudnnHandle_t& handle = handles[Device::Get().Selected()];
+  Cudnn::Get();  // outlives the handles
+  static thread_local Handles handles;
+  cudnnHandle_t& handle = handles.of_gpu[Device::Get().Selected()];
   if (!handle) Check(Cudnn::Get().create(&handle), "start");
   return handle;
 }
@@ -84,11 +96,13 @@ cudnnHandle_t Handle() {
 // What an algorithm may use; more is seldom faster.
 const size_t kMostWorkspace = size_t{256} << 20;
 
-/// The algorithm of one pass, once it has been measured, and its workspace.
+/// The algorithm of one pass, once it has been measured, its workspace, and whether it uses the
+/// tensor cores: cuDNN measures some algorithms with and without.
 template <class Algorithm>
 struct Choice {
   bool is_made = false;
   Algorithm algorithm{};
+  cudnnMathType_t math = CUDNN_DEFAULT_MATH;
   size_t workspace = 0;
 
   /// `found`: `count` measurements, the fastest first.
@@ -99,6 +113,7 @@ struct Choice {
       if (found[i].determinism != CUDNN_DETERMINISTIC) continue;
       is_made = true;
       algorithm = found[i].algo;
+      math = found[i].mathType;
       workspace = found[i].memory;
     }
     ENFORCE(is_made) << "GPU: cuDNN has no algorithm that repeats for the " << pass
@@ -145,14 +160,15 @@ class OnGpu : public CudnnConvolution<Dtype> {
     DeviceWorkspace workspace;
     if (!forward_.is_made) {
       DeviceWorkspace trial;
-      cudnnConvolutionFwdAlgoPerf_t found[CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
+      cudnnConvolutionFwdAlgoPerf_t found[2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
       int count = 0;
       Check(c.find_forward(Handle(), x_, x, weights_, weights, convolution_, y_, y,
-                           CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, found,
+                           2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, found,
                            trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       forward_.Make(found, count, "forward pass");
     }
+    Check(c.set_math(convolution_, forward_.math), "math type");
     Check(c.forward(Handle(), &one_, x_, x, weights_, weights, convolution_, forward_.algorithm,
                     workspace.Get<char>(forward_.workspace), forward_.workspace, &zero_, y_, y),
           "forward pass");
@@ -164,14 +180,15 @@ class OnGpu : public CudnnConvolution<Dtype> {
     DeviceWorkspace workspace;
     if (!data_.is_made) {
       DeviceWorkspace trial;
-      cudnnConvolutionBwdDataAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
+      cudnnConvolutionBwdDataAlgoPerf_t found[2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
       int count = 0;
       Check(c.find_data(Handle(), weights_, weights, y_, dy, convolution_, x_, dx,
-                        CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, found,
+                        2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, found,
                         trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       data_.Make(found, count, "gradient of the bottom");
     }
+    Check(c.set_math(convolution_, data_.math), "math type");
     Check(c.data(Handle(), &one_, weights_, weights, y_, dy, convolution_, data_.algorithm,
                  workspace.Get<char>(data_.workspace), data_.workspace, &zero_, x_, dx),
           "gradient of the bottom");
@@ -182,14 +199,16 @@ class OnGpu : public CudnnConvolution<Dtype> {
     DeviceWorkspace workspace;
     if (!filter_.is_made) {
       DeviceWorkspace trial;  // the measurements write gradients, too
-      cudnnConvolutionBwdFilterAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
+      cudnnConvolutionBwdFilterAlgoPerf_t found[2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
       int count = 0;
       Check(c.find_filter(Handle(), x_, x, y_, dy, convolution_, weights_,
-                          trial.Get<Dtype>(weights_count_), CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT,
-                          &count, found, trial.Get<char>(kMostWorkspace), kMostWorkspace),
+                          trial.Get<Dtype>(weights_count_),
+                          2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, found,
+                          trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       filter_.Make(found, count, "gradient of the weights");
     }
+    Check(c.set_math(convolution_, filter_.math), "math type");
     Check(c.filter(Handle(), &one_, x_, x, y_, dy, convolution_, filter_.algorithm,
                    workspace.Get<char>(filter_.workspace), filter_.workspace, &one_, weights_,
                    dweights),

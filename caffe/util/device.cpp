@@ -25,6 +25,7 @@ class EmulatedDevice : public Device {
   std::string Describe() const override {
     return "Name: emulated on the CPU (METAPERTURB_GPU=emulated)";
   }
+  size_t SharedMemory() const override { return 227 << 10; }
   void* Allocate(size_t bytes) override {
     void* memory = nullptr;
     // Not rounded up: a memory checker sees what is touched behind the end.

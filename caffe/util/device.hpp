@@ -28,6 +28,8 @@ class Device {
   virtual int Selected() const = 0;
   /// Name, memory and compute capability of the selected GPU, a line each.
   virtual std::string Describe() const = 0;
+  /// Bytes of shared memory that a thread block can have at most.
+  virtual size_t SharedMemory() const = 0;
 
   /// Memory of the selected GPU, at least 256-byte aligned, not cleared. Throws Error if there is
   /// not enough. What is freed is kept for the next Allocate.
@@ -46,7 +48,8 @@ class Device {
   virtual void CopyAnywhere(void* to, const void* from, size_t bytes) = 0;
   /// Sets every byte.
   virtual void Fill(void* memory, int value, size_t bytes) = 0;
-  /// Waits for all work of the calling thread. Throws Error if a kernel failed.
+  /// Waits for all work on the selected GPU, that of other threads included. Throws Error if a
+  /// kernel failed.
   virtual void Synchronize() = 0;
 };
 

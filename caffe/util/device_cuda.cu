@@ -17,7 +17,9 @@ namespace caffe {
 namespace {
 
 void Check(cudaError_t status, const char* what) {
-  ENFORCE(status == cudaSuccess) << "GPU: " << what << ": " << cudaGetErrorString(status);
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // is not kept for the next call
+  THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
 
 class NvidiaDevice : public Device {
@@ -51,11 +53,25 @@ class NvidiaDevice : public Device {
     return lines.str();
   }
 
+  size_t SharedMemory() const override {
+    int bytes = 0;
+    Check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, Selected()),
+          "properties");
+    return static_cast<size_t>(bytes);
+  }
+
   void* Allocate(size_t bytes) override {
     Prepare(Selected());
     void* memory = nullptr;
-    const cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
-    if (status == cudaErrorMemoryAllocation) cudaGetLastError();  // is not kept for the next call
+    cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
+    if (status == cudaErrorMemoryAllocation) {
+      // What the pool keeps may be in pieces that are too small.
+      cudaGetLastError();
+      Synchronize();
+      Check(cudaMemPoolTrimTo(Pool(Selected()), 0), "memory pool");
+      status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
+    }
+    if (status == cudaErrorMemoryAllocation) cudaGetLastError();
     ENFORCE(status != cudaErrorMemoryAllocation)
         << "GPU " << Selected() << ": out of memory: " << bytes << " bytes asked for";
     Check(status, "allocation");
@@ -64,7 +80,7 @@ class NvidiaDevice : public Device {
 
   // At the end of the process the driver may be gone before the last blob: nothing is checked.
   void Free(void* memory) override {
-    if (memory) cudaFreeAsync(memory, nullptr);
+    if (memory && cudaFreeAsync(memory, nullptr) != cudaSuccess) cudaGetLastError();
   }
 
   void* AllocateHost(size_t bytes) override {
@@ -74,7 +90,7 @@ class NvidiaDevice : public Device {
     return nullptr;
   }
   void FreeHost(void* memory) override {
-    if (memory) cudaFreeHost(memory);
+    if (memory && cudaFreeHost(memory) != cudaSuccess) cudaGetLastError();
   }
 
   void CopyToDevice(void* to, const void* from, size_t bytes) override {
@@ -107,11 +123,14 @@ class NvidiaDevice : public Device {
   void Prepare(int id) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (is_prepared_[id]) return;
+    uint64_t keep = UINT64_MAX;
+    Check(cudaMemPoolSetAttribute(Pool(id), cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
+    is_prepared_[id] = true;
+  }
+  static cudaMemPool_t Pool(int id) {
     cudaMemPool_t pool;
     Check(cudaDeviceGetDefaultMemPool(&pool, id), "memory pool");
-    uint64_t keep = UINT64_MAX;
-    Check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
-    is_prepared_[id] = true;
+    return pool;
   }
 
   const int count_;

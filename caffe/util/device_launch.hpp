@@ -127,12 +127,16 @@ __global__ void RunBlock(const Kernel kernel) {
   kernel(block);
 }
 
-inline void Check(cudaError_t status, const char* what) {
-  ENFORCE(status == cudaSuccess) << "GPU: " << what << ": " << cudaGetErrorString(status);
+// Static: each library has the CUDA runtime linked in, and these two must be those of the library
+// that starts the kernel.
+static void Check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // is not kept for the next launch
+  THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
 
-// A library with the CUDA runtime linked in statically has its own idea of the thread's GPU.
-inline void UseSelected() {
+// Such a library has its own idea of the thread's GPU.
+static void UseSelected() {
   int id = 0;
   Check(cudaGetDevice(&id), "selection");
   const int selected = Device::Get().Selected();
@@ -183,6 +187,13 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
       << "a kernel was started with " << threads << " threads";
   shared += Block::kSumBytes;
   if (blocks <= 0) return;
+  const size_t granted = 48 << 10;  // what every kernel may have without asking
+  if (shared > granted) {
+    const size_t most = Device::Get().SharedMemory();
+    ENFORCE(shared <= most) << "a kernel needs " << shared
+                            << " bytes of shared memory, the GPU has " << most
+                            << ": the images are too wide for it";
+  }
   if (Device::Get().IsEmulated()) {
     for (int i = 0; i < blocks; ++i) {
       // All ones (not a number): what is read before it was written shows.
@@ -195,7 +206,6 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
   }
 #ifdef __CUDACC__
   internal::UseSelected();
-  const size_t granted = 48 << 10;  // what every kernel may have without asking
   if (shared > granted) {
     internal::Check(
         cudaFuncSetAttribute(internal::RunBlock<Kernel>,

@@ -20,6 +20,7 @@ namespace {
 // cuBLAS is loaded when it is first needed: CPU mode runs on a machine without it.
 struct Cublas {
   decltype(&cublasCreate_v2) create;
+  decltype(&cublasDestroy_v2) destroy;
   decltype(&cublasSetMathMode) set_math_mode;
   decltype(&cublasSgemmStridedBatched) sgemm_batched;
   decltype(&cublasDgemmStridedBatched) dgemm_batched;
@@ -31,6 +32,7 @@ struct Cublas {
       const DynamicLibrary library("libcublas.so." + std::to_string(CUBLAS_VER_MAJOR));
       Cublas loaded;
       library.Find("cublasCreate_v2", &loaded.create);
+      library.Find("cublasDestroy_v2", &loaded.destroy);
       library.Find("cublasSetMathMode", &loaded.set_math_mode);
       library.Find("cublasSgemmStridedBatched", &loaded.sgemm_batched);
       library.Find("cublasDgemmStridedBatched", &loaded.dgemm_batched);
@@ -48,9 +50,17 @@ void Check(cublasStatus_t status, const char* what) {
 }
 
 // One per thread and GPU; on the default stream, as everything is.
+struct Handles {
+  map<int, cublasHandle_t> of_gpu;
+  ~Handles() {
+    for (const auto& each : of_gpu) Cublas::Get().destroy(each.second);
+  }
+};
+
 cublasHandle_t Handle() {
-  static thread_local map<int, cublasHandle_t> handles;
-  cublasHandle_t& handle = handles[Device::Get().Selected()];
+  Cublas::Get();  // outlives the handles
+  static thread_local Handles handles;
+  cublasHandle_t& handle = handles.of_gpu[Device::Get().Selected()];
   if (!handle) {
     Check(Cublas::Get().create(&handle), "start");
     Check(Cublas::Get().set_math_mode(handle, CUBLAS_TF32_TENSOR_OP_MATH), "TF32");
