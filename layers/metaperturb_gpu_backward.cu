@@ -246,7 +246,8 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
   const int height = pass.height, width = pass.width, area = height * width;
   const int num = pass.num, channels = pass.channels;
   const int pixels = num * area, planes = num * channels;
-  const int rows = BandRows(height, width), threads = ThreadsFor(rows * width);
+  const int rows = BandRows<Dtype>(height, width, caffe::Device::Get().SharedMemory());
+  const int threads = ThreadsFor(rows * width);
   caffe::DeviceWorkspace work;
   Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
@@ -269,7 +270,7 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
   ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dmu, dmu_mean});
   ForEachIndex(pixels,
                PlaneStencil<Dtype>{height, width, true, pass.phi + kB2, dmu_mean, through_mean});
-  ForEachBlock(planes, threads, tile2 + 2 * tile1 + tile0,
+  ForEachBlock(planes, threads, MostTileBytes<Dtype>(rows, width),
                HiddenGradient<Dtype>{pass, rows, dmu, through_mean, dp, parts});
   ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dp, dp_mean});
   ForEachIndex(pixels,

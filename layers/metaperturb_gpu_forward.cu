@@ -148,7 +148,8 @@ void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_me
                 Dtype* running_var, Dtype* y) {
   const int height = pass.height, width = pass.width, area = height * width;
   const int pixels = pass.num * area, planes = pass.num * pass.channels;
-  const int rows = BandRows(height, width), threads = ThreadsFor(rows * width);
+  const int rows = BandRows<Dtype>(height, width, caffe::Device::Get().SharedMemory());
+  const int threads = ThreadsFor(rows * width);
   if (pass.train) {
     ForEachBlock(planes, threads, TileBytes<Dtype>(1, rows, width), Statistics<Dtype>{pass, rows});
   }

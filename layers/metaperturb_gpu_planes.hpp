@@ -15,13 +15,6 @@ namespace metaperturb {
 
 using caffe::Block;
 
-/// Rows of a band: about 1,024 pixels, so that bands of 84- and 224-pixel images fit into shared
-/// memory.
-inline int BandRows(int height, int width) {
-  const int rows = 1024 / width;
-  return rows < 1 ? 1 : rows < height ? rows : height;
-}
-
 inline int ThreadsFor(int pixels) {
   const int most = 256;
   const int warps = (pixels + Block::kWarp - 1) / Block::kWarp * Block::kWarp;
@@ -60,6 +53,22 @@ template <typename Dtype>
 size_t TileBytes(int margin, int rows, int width) {
   const size_t bytes = size_t(rows + 2 * margin) * (width + 2 * margin) * sizeof(Dtype);
   return (bytes + 15) / 16 * 16;
+}
+
+/// What the kernel that needs most has: x, hidden, dmu and dp of a band.
+template <typename Dtype>
+size_t MostTileBytes(int rows, int width) {
+  return TileBytes<Dtype>(2, rows, width) + 2 * TileBytes<Dtype>(1, rows, width) +
+         TileBytes<Dtype>(0, rows, width);
+}
+
+/// Rows of a band: about 1,024 pixels, fewer where `shared` bytes do not hold them, at least one.
+template <typename Dtype>
+int BandRows(int height, int width, size_t shared) {
+  int rows = 1024 / width;
+  rows = rows < 1 ? 1 : rows < height ? rows : height;
+  while (rows > 1 && MostTileBytes<Dtype>(rows, width) + Block::kSumBytes > shared) --rows;
+  return rows;
 }
 
 /// k * tile at row r of the band, column q.
