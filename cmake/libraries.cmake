@@ -3,7 +3,7 @@
 
 add_library(metaperturb_options INTERFACE)
 target_compile_options(metaperturb_options INTERFACE
-  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;$<$<BOOL:${METAPERTURB_WERROR}>:-Werror>;$<$<CONFIG:Release>:-O3>>")
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;$<$<BOOL:${METAPERTURB_WERROR}>:-Werror>>")
 
 file(GLOB_RECURSE caffe_sources CONFIGURE_DEPENDS caffe/*.cpp util/*.cpp)
 file(GLOB_RECURSE caffe_gpu_sources CONFIGURE_DEPENDS caffe/*.cu)

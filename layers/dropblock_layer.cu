@@ -46,7 +46,7 @@ struct DropSquares {
 
 // scale = count / count_ones
 template <typename Dtype>
-struct Scale {
+struct ScaleKept {
   int planes;
   const int* cleared;
   double count;
@@ -86,8 +86,9 @@ void DropBlockLayer<Dtype>::DrawMaskOnGpu(const Blob<Dtype>& x) {
                                    squares.columns, squares.places(), std::log1p(-squares.gamma),
                                    x.height() * x.width(), mask, cleared});
   gpu_.scale.Reshape(vector<int>());
-  ForEachBlock(1, 256, 0,
-               Scale<Dtype>{planes, cleared, double(x.count()), gpu_.scale.overwrite_gpu_data()});
+  ForEachBlock(
+      1, 256, 0,
+      ScaleKept<Dtype>{planes, cleared, double(x.count()), gpu_.scale.overwrite_gpu_data()});
 }
 
 // `to` may be `from`.

@@ -9,7 +9,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-CAFFE_HOST_DEVICE inline Dtype Sigmoid(Dtype a) {
+CAFFE_HOST_DEVICE inline Dtype Logistic(Dtype a) {
   return 1 / (1 + std::exp(-a));
 }
 
@@ -33,24 +33,24 @@ struct Strength {
 };
 
 template <typename Dtype>
-struct Forward {
+struct InformationForward {
   Strength<Dtype> strength;
   const Dtype *x, *a;
   Dtype* z;
   CAFFE_HOST_DEVICE void operator()(size_t i, Dtype epsilon) const {
-    z[i] = x[i] * strength.Factor(strength.Alpha(Sigmoid(a[i])), epsilon);
+    z[i] = x[i] * strength.Factor(strength.Alpha(Logistic(a[i])), epsilon);
   }
 };
 
 template <typename Dtype>
-struct Backward {
+struct InformationBackward {
   Strength<Dtype> strength;
   Dtype num;
   const Dtype *x, *a, *dz;
   const Dtype* dkl;  // null: there is none
   Dtype *dx, *da;    // either may be null
   CAFFE_HOST_DEVICE void operator()(size_t i, Dtype epsilon) const {
-    const Dtype s = Sigmoid(a[i]), alpha = strength.Alpha(s);
+    const Dtype s = Logistic(a[i]), alpha = strength.Alpha(s);
     const Dtype through_x = dz[i] * strength.Factor(alpha, epsilon);
     if (da) {
       const Dtype through_z = through_x * x[i] * strength.Slope(alpha, epsilon);
@@ -98,7 +98,7 @@ struct KlTerms {
   const Dtype *x, *a;
   CAFFE_HOST_DEVICE void operator()(int, int i, double* pair) const {
     if (x[i] != 0) {
-      pair[0] -= std::log(strength.Alpha(Sigmoid(a[i])) / strength.Alpha(Dtype(1)));
+      pair[0] -= std::log(strength.Alpha(Logistic(a[i])) / strength.Alpha(Dtype(1)));
     }
   }
 };
@@ -126,7 +126,7 @@ void InformationDropoutLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bot
   const auto strength = StrengthOf<Dtype>(param_, this->phase_);
   const Dtype *x = bottom[0]->gpu_data(), *a = bottom[1]->gpu_data();
   ForEachElement<Dtype>(layout_, strength.train, this->noise_key(), this->noise_pass(),
-                        Forward<Dtype>{strength, x, a, top[0]->overwrite_gpu_data()});
+                        InformationForward<Dtype>{strength, x, a, top[0]->overwrite_gpu_data()});
   if (top.size() < 2) return;
   ChannelBlocks whole;  // one channel
   whole.num = whole.channels = 1;
@@ -142,14 +142,14 @@ void InformationDropoutLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& to
   if (!propagate_down[0] && !propagate_down[1]) return;
   const auto strength = StrengthOf<Dtype>(param_, this->phase_);
   const Dtype* dkl = top.size() > 1 ? top[1]->gpu_diff() : nullptr;
-  Backward<Dtype> backward{strength,
-                           Dtype(layout_.num),
-                           bottom[0]->gpu_data(),
-                           bottom[1]->gpu_data(),
-                           top[0]->gpu_diff(),
-                           dkl,
-                           nullptr,
-                           nullptr};
+  InformationBackward<Dtype> backward{strength,
+                                      Dtype(layout_.num),
+                                      bottom[0]->gpu_data(),
+                                      bottom[1]->gpu_data(),
+                                      top[0]->gpu_diff(),
+                                      dkl,
+                                      nullptr,
+                                      nullptr};
   if (propagate_down[0]) backward.dx = bottom[0]->overwrite_gpu_diff();
   if (propagate_down[1]) backward.da = bottom[1]->overwrite_gpu_diff();
   ForEachElement<Dtype>(layout_, strength.train, this->noise_key(), this->noise_pass(), backward);

@@ -8,7 +8,7 @@ namespace {
 // Elements i of images of `size`; see MixupLayer::gpu_ for `partners` and `begins`.
 
 template <typename Dtype>
-struct Forward {
+struct MixupForward {
   Divisor image;
   int size;
   const Dtype* lambda;
@@ -24,7 +24,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct Backward {
+struct MixupBackward {
   Divisor image;
   int size;
   const Dtype* lambda;
@@ -78,8 +78,8 @@ void MixupLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     return;
   }
   const int size = bottom[0]->count(1);
-  ForEachIndex(count, Forward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(),
-                                     gpu_.images.gpu_data(), x, y});
+  ForEachIndex(count, MixupForward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(),
+                                          gpu_.images.gpu_data(), x, y});
 }
 
 template <typename Dtype>
@@ -97,8 +97,8 @@ void MixupLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   }
   const int size = bottom[0]->count(1), num = bottom[0]->shape(0);
   const int* begins = gpu_.images.gpu_data() + num;
-  ForEachIndex(count, Backward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(), begins,
-                                      begins + num + 1, dy, dx});
+  ForEachIndex(count, MixupBackward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(), begins,
+                                           begins + num + 1, dy, dx});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(MixupLayer);

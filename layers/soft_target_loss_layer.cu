@@ -42,7 +42,7 @@ struct Targets {
 
 // A block per position: p, and the position's loss.
 template <typename Dtype>
-struct Forward {
+struct SoftTargetForward {
   Targets<Dtype> targets;
   int classes, inner;
   Dtype smoothing;
@@ -100,7 +100,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct Terms {
+struct SoftTargetTerms {
   Targets<Dtype> targets;
   const double* losses;
   CAFFE_HOST_DEVICE double Value(int i) const { return losses[i]; }
@@ -110,7 +110,7 @@ struct Terms {
 };
 
 template <typename Dtype>
-struct Backward {
+struct SoftTargetBackward {
   Targets<Dtype> targets;
   Divisor inner_of, classes_of;
   int classes, inner;
@@ -153,9 +153,9 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   DeviceWorkspace workspace;
   double* losses = workspace.Get<double>(positions);
   ForEachBlock(positions, classes_ > 256 ? 128 : 32, Block::kWarp * sizeof(Dtype),
-               Forward<Dtype>{targets, classes_, inner_, Smoothing(), limit, bottom[0]->gpu_data(),
-                              prob_.overwrite_gpu_data(), losses});
-  const Tally tally = TallyPositions(positions, Terms<Dtype>{targets, losses});
+               SoftTargetForward<Dtype>{targets, classes_, inner_, Smoothing(), limit,
+                                        bottom[0]->gpu_data(), prob_.overwrite_gpu_data(), losses});
+  const Tally tally = TallyPositions(positions, SoftTargetTerms<Dtype>{targets, losses});
   if (tally.bad > 0) NameBadLabel(targets.labels, *bottom[1], inner_);
   valid_ = tally.counted;
   caffe_gpu_set(1, static_cast<Dtype>(tally.sum / Normalizer()), top[0]->overwrite_gpu_data());
@@ -175,9 +175,9 @@ void SoftTargetLossLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const Targets<Dtype> targets =
       TargetsOf(bottom, this->layer_param_.loss_param(), mixed, classes_, inner_);
   const Dtype *p = prob_.gpu_data(), *dloss = top[0]->gpu_diff();
-  ForEachIndex(prob_.count(), Backward<Dtype>{targets, Divisor(inner_), Divisor(classes_), classes_,
-                                              inner_, Smoothing(), Normalizer(), p, dloss,
-                                              bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(prob_.count(), SoftTargetBackward<Dtype>{targets, Divisor(inner_), Divisor(classes_),
+                                                        classes_, inner_, Smoothing(), Normalizer(),
+                                                        p, dloss, bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(SoftTargetLossLayer);

@@ -25,7 +25,7 @@ struct FindRight {
 };
 
 template <typename Dtype>
-struct Terms {
+struct AccuracyTerms {
   Labels<Dtype> labels;
   const int* right;
   CAFFE_HOST_DEVICE double Value(int i) const { return right[i]; }
@@ -63,7 +63,7 @@ void AccuracyLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   ForEachBlock(positions, classes_ > 256 ? 128 : 32, 0,
                FindRight<Dtype>{labels, inner_, static_cast<int>(param.top_k()),
                                 bottom[0]->gpu_data(), right});
-  const Tally tally = TallyPositions(positions, Terms<Dtype>{labels, right});
+  const Tally tally = TallyPositions(positions, AccuracyTerms<Dtype>{labels, right});
   if (tally.bad > 0) NameBadLabel(labels, *bottom[1], inner_);
   caffe_gpu_set(1, tally.counted > 0 ? Dtype(tally.sum) / tally.counted : Dtype(0),
                 top[0]->overwrite_gpu_data());

@@ -64,7 +64,7 @@ struct Normalize {
 };
 
 template <typename Dtype>
-struct GradientTerms {
+struct BatchGradientTerms {
   const Dtype *x, *dy, *mean;
   CAFFE_HOST_DEVICE void operator()(int c, int i, Dtype* pair) const {
     pair[0] += dy[i];
@@ -159,7 +159,7 @@ void BatchNormLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const Dtype* x = bottom[0] == top[0] ? x_.gpu_data() : bottom[0]->gpu_data();
   Dtype *slope = inv_std + channels_, *offset = slope + channels_;
   const double m = double(layout.num) * layout.spatial;
-  SumChannels<Dtype>(layout, GradientTerms<Dtype>{x, dy, mean},
+  SumChannels<Dtype>(layout, BatchGradientTerms<Dtype>{x, dy, mean},
                      GradientOfStatistics<Dtype>{m, inv_std, slope, offset});
   ForEachIndex(count, BackwardBatch<Dtype>{channel, mean, inv_std, slope, offset, x, dy,
                                            bottom[0]->overwrite_gpu_diff()});

@@ -7,7 +7,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-struct Forward {
+struct BiasForward {
   ChannelIndex channel;
   const Dtype *beta, *x;
   Dtype* y;
@@ -15,7 +15,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct GradientTerms {
+struct BiasGradientTerms {
   const Dtype* dy;
   CAFFE_HOST_DEVICE void operator()(int, int i, Dtype* pair) const { pair[0] += dy[i]; }
 };
@@ -39,7 +39,7 @@ void BiasLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const ChannelIndex channel(SpreadLayout(*bottom[0], beta, axis_, 1));
   const Dtype* x = bottom[0]->gpu_data();
   ForEachIndex(bottom[0]->count(),
-               Forward<Dtype>{channel, beta.gpu_data(), x, top[0]->overwrite_gpu_data()});
+               BiasForward<Dtype>{channel, beta.gpu_data(), x, top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -51,7 +51,7 @@ void BiasLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const bool own = bottom.size() == 1;
   if (own ? this->param_propagate_down_[0] : propagate_down[1]) {
     Dtype* diff = own ? this->blobs_[0]->mutable_gpu_diff() : bottom[1]->overwrite_gpu_diff();
-    SumChannels<Dtype>(layout, GradientTerms<Dtype>{dy}, StoreGradient<Dtype>{own, diff});
+    SumChannels<Dtype>(layout, BiasGradientTerms<Dtype>{dy}, StoreGradient<Dtype>{own, diff});
   }
   if (propagate_down[0] && bottom[0] != top[0]) {
     Device::Get().CopyInDevice(bottom[0]->overwrite_gpu_diff(), dy,

@@ -24,7 +24,7 @@ struct StoreLoss {
 };
 
 template <typename Dtype>
-struct Backward {
+struct EuclideanBackward {
   Dtype sign, num;
   const Dtype *dloss, *x, *t;
   Dtype* d;
@@ -53,8 +53,8 @@ void EuclideanLossLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   for (int j = 0; j < 2; ++j) {
     if (!propagate_down[j]) continue;
     ForEachIndex(bottom[0]->count(),
-                 Backward<Dtype>{Dtype(j == 0 ? 1 : -1), Dtype(bottom[0]->shape(0)), dloss, x, t,
-                                 bottom[j]->overwrite_gpu_diff()});
+                 EuclideanBackward<Dtype>{Dtype(j == 0 ? 1 : -1), Dtype(bottom[0]->shape(0)), dloss,
+                                          x, t, bottom[j]->overwrite_gpu_diff()});
   }
 }
 

@@ -58,7 +58,7 @@ struct Window {
 };
 
 template <typename Dtype>
-struct Forward {
+struct LrnForward {
   Window window;
   Dtype k, weight, beta;
   const Dtype* x;
@@ -83,7 +83,7 @@ struct Ratio {
 };
 
 template <typename Dtype>
-struct Backward {
+struct LrnBackward {
   Window window;
   Dtype weight, beta;
   const Dtype *x, *scale, *ratio, *dy;
@@ -107,8 +107,8 @@ void LRNLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
   const Dtype* x = bottom[0]->gpu_data();
   ForEachIndex(bottom[0]->count(),
-               Forward<Dtype>{WindowOf(*bottom[0], across_, radius_), k_, weight_, beta_, x,
-                              scale_.overwrite_gpu_data(), top[0]->overwrite_gpu_data()});
+               LrnForward<Dtype>{WindowOf(*bottom[0], across_, radius_), k_, weight_, beta_, x,
+                                 scale_.overwrite_gpu_data(), top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -121,8 +121,8 @@ void LRNLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   DeviceWorkspace workspace;
   Dtype* ratio = workspace.Get<Dtype>(count);
   ForEachIndex(count, Ratio<Dtype>{beta_, x, scale, dy, ratio});
-  ForEachIndex(count, Backward<Dtype>{WindowOf(*bottom[0], across_, radius_), weight_, beta_, x,
-                                      scale, ratio, dy, bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(count, LrnBackward<Dtype>{WindowOf(*bottom[0], across_, radius_), weight_, beta_, x,
+                                         scale, ratio, dy, bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(LRNLayer);

@@ -6,7 +6,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-struct Forward {
+struct PreluForward {
   ChannelIndex channel;
   bool shared;
   const Dtype* slope;
@@ -21,7 +21,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct Backward {
+struct PreluBackward {
   ChannelIndex channel;
   bool shared;
   const Dtype *slope, *x, *dy;
@@ -58,9 +58,9 @@ void PReLULayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     input_.ReshapeLike(*bottom[0]);
     kept = input_.overwrite_gpu_data();
   }
-  ForEachIndex(bottom[0]->count(),
-               Forward<Dtype>{ChannelIndex(bottom[0]->Blocks(1)), channel_shared_,
-                              this->blobs_[0]->gpu_data(), x, kept, top[0]->overwrite_gpu_data()});
+  ForEachIndex(bottom[0]->count(), PreluForward<Dtype>{ChannelIndex(bottom[0]->Blocks(1)),
+                                                       channel_shared_, this->blobs_[0]->gpu_data(),
+                                                       x, kept, top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -80,9 +80,10 @@ void PReLULayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                        AddToSlope<Dtype>{this->blobs_[0]->mutable_gpu_diff()});
   }
   if (!propagate_down[0]) return;
-  ForEachIndex(bottom[0]->count(), Backward<Dtype>{ChannelIndex(bottom[0]->Blocks(1)),
-                                                   channel_shared_, this->blobs_[0]->gpu_data(), x,
-                                                   dy, bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(
+      bottom[0]->count(),
+      PreluBackward<Dtype>{ChannelIndex(bottom[0]->Blocks(1)), channel_shared_,
+                           this->blobs_[0]->gpu_data(), x, dy, bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(PReLULayer);

@@ -6,7 +6,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-struct Terms {
+struct ReductionTerms {
   ReductionParameter_ReductionOp operation;
   const Dtype* x;
   CAFFE_HOST_DEVICE void operator()(int, int i, double* pair) const {
@@ -31,7 +31,7 @@ struct StoreRow {
 };
 
 template <typename Dtype>
-struct Backward {
+struct ReductionBackward {
   ReductionParameter_ReductionOp operation;
   Divisor row;
   Dtype factor;
@@ -66,7 +66,7 @@ void ReductionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   rows.channels = top[0]->count();
   rows.spatial = bottom[0]->count() / rows.channels;
   const Dtype* x = bottom[0]->gpu_data();
-  SumChannels<double>(rows, Terms<Dtype>{param.operation(), x},
+  SumChannels<double>(rows, ReductionTerms<Dtype>{param.operation(), x},
                       StoreRow<Dtype>{Factor(param, rows.spatial), top[0]->overwrite_gpu_data()});
 }
 
@@ -78,9 +78,9 @@ void ReductionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const ReductionParameter& param = this->layer_param_.reduction_param();
   const int size = bottom[0]->count() / top[0]->count();
   const Dtype *x = bottom[0]->gpu_data(), *dy = top[0]->gpu_diff();
-  ForEachIndex(bottom[0]->count(),
-               Backward<Dtype>{param.operation(), Divisor(size), Dtype(Factor(param, size)), x, dy,
-                               bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(bottom[0]->count(), ReductionBackward<Dtype>{param.operation(), Divisor(size),
+                                                            Dtype(Factor(param, size)), x, dy,
+                                                            bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(ReductionLayer);

@@ -6,7 +6,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-struct Forward {
+struct ReluForward {
   Dtype slope;
   const Dtype* x;
   Dtype* y;
@@ -14,7 +14,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct Backward {
+struct ReluBackward {
   Dtype slope;
   const Dtype *x, *dy;
   Dtype* dx;
@@ -28,7 +28,7 @@ void ReLULayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const Dtype slope = this->layer_param_.relu_param().negative_slope();
   const Dtype* x = bottom[0]->gpu_data();
-  ForEachIndex(top[0]->count(), Forward<Dtype>{slope, x, top[0]->overwrite_gpu_data()});
+  ForEachIndex(top[0]->count(), ReluForward<Dtype>{slope, x, top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -38,7 +38,8 @@ void ReLULayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   if (!propagate_down[0]) return;
   const Dtype slope = this->layer_param_.relu_param().negative_slope();
   const Dtype *x = bottom[0]->gpu_data(), *dy = top[0]->gpu_diff();
-  ForEachIndex(bottom[0]->count(), Backward<Dtype>{slope, x, dy, bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(bottom[0]->count(),
+               ReluBackward<Dtype>{slope, x, dy, bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(ReLULayer);

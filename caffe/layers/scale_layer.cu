@@ -7,7 +7,7 @@ namespace caffe {
 namespace {
 
 template <typename Dtype>
-struct Forward {
+struct ScaleForward {
   ChannelIndex channel;
   const Dtype *gamma, *beta;  // beta may be null
   const Dtype* x;
@@ -22,7 +22,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct GradientTerms {
+struct ScaleGradientTerms {
   const Dtype *x, *dy;
   CAFFE_HOST_DEVICE void operator()(int, int i, Dtype* pair) const {
     pair[0] += dy[i];
@@ -42,7 +42,7 @@ struct StoreGradients {
 };
 
 template <typename Dtype>
-struct Backward {
+struct ScaleBackward {
   ChannelIndex channel;
   const Dtype *gamma, *dy;
   Dtype* dx;
@@ -63,8 +63,8 @@ void ScaleLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     original_.ReshapeLike(*bottom[0]);
     kept = original_.overwrite_gpu_data();
   }
-  ForEachIndex(bottom[0]->count(), Forward<Dtype>{channel, gamma.gpu_data(), beta, x, kept,
-                                                  top[0]->overwrite_gpu_data()});
+  ForEachIndex(bottom[0]->count(), ScaleForward<Dtype>{channel, gamma.gpu_data(), beta, x, kept,
+                                                       top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -86,12 +86,12 @@ void ScaleLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   }
   if (gamma_diff || beta_diff) {
     const Dtype* x = in_place ? original_.gpu_data() : bottom[0]->gpu_data();
-    SumChannels<Dtype>(layout, GradientTerms<Dtype>{x, dy},
+    SumChannels<Dtype>(layout, ScaleGradientTerms<Dtype>{x, dy},
                        StoreGradients<Dtype>{own_gamma, gamma_diff, beta_diff});
   }
   if (!propagate_down[0]) return;
-  ForEachIndex(bottom[0]->count(), Backward<Dtype>{ChannelIndex(layout), gamma.gpu_data(), dy,
-                                                   bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(bottom[0]->count(), ScaleBackward<Dtype>{ChannelIndex(layout), gamma.gpu_data(), dy,
+                                                        bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(ScaleLayer);

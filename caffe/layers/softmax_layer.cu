@@ -8,7 +8,7 @@ namespace {
 // A block per position: classes at distance `inner`.
 
 template <typename Dtype>
-struct Forward {
+struct SoftmaxForward {
   int classes, inner;
   const Dtype* x;
   Dtype* y;
@@ -41,7 +41,7 @@ struct Forward {
 };
 
 template <typename Dtype>
-struct Backward {
+struct SoftmaxBackward {
   int classes, inner;
   const Dtype *y, *dy;
   Dtype* dx;
@@ -70,7 +70,7 @@ void SoftmaxLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const int classes = bottom[0]->shape(axis_), inner = bottom[0]->count(axis_ + 1);
   const Dtype* x = bottom[0]->gpu_data();
   ForEachBlock(bottom[0]->count(0, axis_) * inner, Threads(classes), Block::kWarp * sizeof(Dtype),
-               Forward<Dtype>{classes, inner, x, top[0]->overwrite_gpu_data()});
+               SoftmaxForward<Dtype>{classes, inner, x, top[0]->overwrite_gpu_data()});
 }
 
 template <typename Dtype>
@@ -81,7 +81,7 @@ void SoftmaxLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const int classes = bottom[0]->shape(axis_), inner = bottom[0]->count(axis_ + 1);
   const Dtype *y = top[0]->gpu_data(), *dy = top[0]->gpu_diff();
   ForEachBlock(bottom[0]->count(0, axis_) * inner, Threads(classes), 0,
-               Backward<Dtype>{classes, inner, y, dy, bottom[0]->overwrite_gpu_diff()});
+               SoftmaxBackward<Dtype>{classes, inner, y, dy, bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(SoftmaxLayer);

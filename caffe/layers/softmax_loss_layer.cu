@@ -25,7 +25,7 @@ struct LossTerms {
 };
 
 template <typename Dtype>
-struct Backward {
+struct SoftmaxLossBackward {
   Labels<Dtype> labels;
   const Dtype *p, *dloss;
   int inner;
@@ -67,8 +67,9 @@ void SoftmaxWithLossLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const Labels<Dtype> labels{bottom[1]->gpu_data(), classes_, param.ignore_label(),
                              param.has_ignore_label()};
   const Dtype *p = prob_.gpu_data(), *dloss = top[0]->gpu_diff();
-  ForEachIndex(prob_.count(), Backward<Dtype>{labels, p, dloss, inner_, Normalizer(valid_),
-                                              bottom[0]->overwrite_gpu_diff()});
+  ForEachIndex(prob_.count(),
+               SoftmaxLossBackward<Dtype>{labels, p, dloss, inner_, Normalizer(valid_),
+                                          bottom[0]->overwrite_gpu_diff()});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(SoftmaxWithLossLayer);
