@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "caffe/util/device.hpp"
 #include "testing/data_util.hpp"
 
 namespace caffe {
@@ -163,6 +164,36 @@ TEST_F(MetaPerturbMpi, AMistakeIsToldOnce) {
   }
   EXPECT_EQ(Run(2, "bad", "--snapshot=nowhere"), 1) << Read("log");
   EXPECT_EQ(Count("ERROR: nowhere"), 1) << Read("log");
+}
+
+class MetaPerturbMpiGpu : public MetaPerturbMpi {
+ protected:
+  void SetUp() override {
+    string why_not;
+    if (!Device::IsThere(&why_not)) GTEST_SKIP() << why_not;
+    if (Device::Get().Count() < 2) GTEST_SKIP() << "there is one GPU";
+    MetaPerturbMpi::SetUp();
+    if (IsSkipped()) return;
+    string run = Read("run.prototxt");
+    Write("run.prototxt", run.replace(run.find("max_iter: 100"), 13, "max_iter: 8"));
+  }
+};
+
+TEST_F(MetaPerturbMpiGpu, EachProcessHasAGpuOfItsOwn) {
+  ASSERT_EQ(Run(0, "alone", "--gpu=1"), 0) << Read("log");
+  ASSERT_EQ(Run(2, "two", "--gpu=1,0"), 0) << Read("log");
+  EXPECT_EQ(Count("GPUs of the processes: 1, 0"), 1) << Read("log");
+  ExpectSame("two", "alone", "8");
+  // More processes than GPUs share them.
+  ASSERT_EQ(Run(3, "three", "--gpu=0,1"), 0) << Read("log");
+  EXPECT_EQ(Count("GPUs of the processes: 0, 1, 0"), 1) << Read("log");
+  ExpectSame("three", "alone", "8");
+}
+
+TEST_F(MetaPerturbMpiGpu, AGpuWithoutAProcessIsAMistake) {
+  EXPECT_EQ(Run(1, "bad", "--gpu=0,1"), 1) << Read("log");
+  EXPECT_EQ(Count("ERROR: --gpu=0,1: names 2 GPUs; 1 process(es) here use one each"), 1)
+      << Read("log");
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ TEST_F(ToolsGpu, Mistakes) {
   ExpectToolError("caffe", train + "0,0", {"--gpu=0,0: GPU 0 is named twice"});
   ExpectToolError("caffe", train + "0,", {"--gpu=0,: '' is no number"});
   if (Device::Get().Count() > 1) {
-    ExpectToolError("caffe", train + "0,1", {"--gpu=0,1: names 2 GPUs"});
+    ExpectToolError("caffe", train + "0,1", {"--gpu=0,1: names 2 GPUs; 1 process(es) here"});
     ExpectToolError("caffe", train + "all", {"--gpu=all: names "});
   }
 }

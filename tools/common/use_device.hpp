@@ -7,10 +7,12 @@ DECLARE_string(gpu);
 
 namespace caffe {
 
-/// Sets the mode, and the calling thread's GPU, to what --gpu names: a number, or "all" where there
-/// is one; without the flag to the CPU. Throws Error, beginning with the flag, where there is no
-/// such GPU, and where several are named.
-void UseDevice();
+/// Sets the mode, and the calling thread's GPU, to what --gpu names: a number, numbers with commas
+/// between them, or "all"; without the flag to the CPU. A process uses one GPU: of the `processes`
+/// of a run that are on this machine, number `process` has the GPU at place `process` of the list,
+/// which begins anew where it is shorter. Throws Error, beginning with the flag, where there is no
+/// such GPU, and where a GPU would have no process.
+void UseDevice(int process = 0, int processes = 1);
 
 }  // namespace caffe
 

@@ -134,6 +134,12 @@ class MpiGroup : public ProcessGroup {
 
 #endif
 
+string HostName() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  return host;
+}
+
 }  // namespace
 
 std::unique_ptr<ProcessGroup> JoinGroup() {
@@ -153,10 +159,16 @@ void AbortGroup() {
   std::_Exit(1);
 }
 
+PlaceOnMachine FindPlace(ProcessGroup* group) {
+  const string here = HostName();
+  const vector<string> all = group->AllGather(here);
+  const auto own = all.begin() + group->rank();
+  return {static_cast<int>(std::count(all.begin(), own, here)),
+          static_cast<int>(std::count(all.begin(), all.end(), here))};
+}
+
 int CpuShare(ProcessGroup* group, bool* exclusive) {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  const vector<string> all = group->AllGather(string(host) + " " + caffe::CpuList());
+  const vector<string> all = group->AllGather(HostName() + " " + caffe::CpuList());
   const auto cpus_of = [](const string& text, string* where) {
     std::istringstream stream(text);
     stream >> *where;

@@ -13,6 +13,13 @@ std::unique_ptr<caffe::ProcessGroup> JoinGroup();
 /// Ends this process at once, and with it the others of the group.
 [[noreturn]] void AbortGroup();
 
+/// Which of the group's processes on this machine this one is, from 0 on, and their number.
+/// Collective.
+struct PlaceOnMachine {
+  int process, processes;
+};
+PlaceOnMachine FindPlace(caffe::ProcessGroup* group);
+
 /// The CPUs that this process should use: those it may run on, divided by the number of processes
 /// of the group that share them. Collective. `exclusive` becomes whether it shares none and may use
 /// each of them fully.

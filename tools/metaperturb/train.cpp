@@ -10,6 +10,7 @@
 #include "solvers/phi_score.hpp"
 #include "solvers/task_placement.hpp"
 #ifndef METAPERTURB_FOREIGN_HOST
+#include "caffe/util/device.hpp"
 #include "tools/common/use_device.hpp"
 #endif
 #include "tools/metaperturb/commands.hpp"
@@ -65,6 +66,18 @@ MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup
   return how;
 }
 
+#ifndef METAPERTURB_FOREIGN_HOST
+// Each process says "Using GPU" for itself, and only the first is heard.
+void LogGpus(ProcessGroup* group) {
+  if (Caffe::mode() != Caffe::GPU || group->size() == 1) return;
+  string list;
+  for (const string& id : group->AllGather(std::to_string(Device::Get().Selected()))) {
+    list += (list.empty() ? "" : ", ") + id;
+  }
+  LOG(INFO) << "GPUs of the processes: " << list;
+}
+#endif
+
 // Meta-trains once. False if a signal ended it early.
 bool TrainOnce(MetaSolverParameter param, const MetaParallelism& how, SignalHandler* signals) {
   ProcessGroup* const group = how.group;
@@ -111,7 +124,9 @@ void Train(ProcessGroup* group) {
   LOG(INFO) << "Use CPU.";
   Caffe::set_mode(Caffe::CPU);
 #else
-  group->Together([] { UseDevice(); });
+  const PlaceOnMachine place = FindPlace(group);
+  group->Together([&] { UseDevice(place.process, place.processes); });
+  LogGpus(group);
 #endif
   const MetaParallelism how = ChooseParallelism(param, group);
   // Before the nets are built, which takes a while: a signal then ends the run after its first
