@@ -202,7 +202,7 @@ int Solver<Dtype>::ImagesPerIteration() const {
   for (size_t i = 0; i < net_->layers().size(); ++i) {
     const auto& tops = net_->top_vecs()[i];
     if (net_->bottom_vecs()[i].empty() && !tops.empty() && tops[0]->num_axes() > 0) {
-      return tops[0]->shape(0) * param_.iter_size();
+      return tops[0]->shape(0) * param_.iter_size() * Caffe::solver_count();
     }
   }
   return 0;
@@ -245,7 +245,7 @@ void Solver<Dtype>::Step(int iters) {
     if (display || progress_.IsDue()) LogIteration();
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
     ApplyUpdate();
-    progress_.DrawBar(iter_);
+    if (Caffe::root_solver()) progress_.DrawBar(iter_);
 
     const SolverAction::Enum request = GetRequestedAction();
     if ((param_.snapshot() && iter_ % param_.snapshot() == 0 && Caffe::root_solver()) ||

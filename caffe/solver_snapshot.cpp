@@ -109,7 +109,8 @@ void Solver<Dtype>::StateFromProto(const SolverState& state, const string& state
     test_passes_.assign(run.test_passes().begin(), run.test_passes().end());
     for (size_t i = 0; i < test_nets_.size(); ++i) test_nets_[i]->set_next_pass(test_passes_[i]);
   }
-  if (run.has_random_seed() && run.random_seed() != Caffe::random_seed()) {
+  const uint64_t seed = Caffe::random_seed() - Caffe::solver_rank();  // the root's
+  if (run.has_random_seed() && run.random_seed() != seed) {
     LOG(WARNING) << state_file << ": was written with random seed " << run.random_seed()
                  << "; this run has " << Caffe::random_seed();
   }

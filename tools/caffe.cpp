@@ -88,7 +88,12 @@ void Train() {
   if (!gflags::GetCommandLineFlagInfoOrDie("level").is_default) state->set_level(FLAGS_level);
   for (const string& stage : SplitAtCommas(FLAGS_stage)) state->add_stage(stage);
   FollowSolverMode(param);
-  UseDevice();
+  const vector<int> gpus = UseDevices();
+  if (gpus.size() > 1) {
+    Caffe::set_solver_count(static_cast<int>(gpus.size()));
+    LOG(INFO) << "batch_size is that of each GPU: an iteration has " << gpus.size()
+              << " times as many images";
+  }
   SignalHandler signals(ActionOf("sigint_effect", FLAGS_sigint_effect),
                         ActionOf("sighup_effect", FLAGS_sighup_effect));
   ENFORCE(FLAGS_snapshot_keep >= 0)
@@ -122,7 +127,11 @@ void Train() {
     solver->Restore(snapshot.c_str());
   }
   LOG(INFO) << "Starting Optimization";
-  solver->Solve();
+  if (gpus.size() > 1) {
+    DataParallel<float>(solver, gpus, snapshot).Solve();
+  } else {
+    solver->Solve();
+  }
 }
 
 shared_ptr<Net<float>> MakeNet(Phase phase) {

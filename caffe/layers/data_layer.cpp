@@ -15,8 +15,10 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
-  stride_ = Caffe::solver_count();
-  skip_ += Caffe::solver_rank();
+  if (this->phase_ == TRAIN) {  // one solver tests
+    stride_ = Caffe::solver_count();
+    skip_ += Caffe::solver_rank();
+  }
   Locate(skip_,
          [&] { top[0]->Reshape(this->BatchShape(Read(), static_cast<int>(param.batch_size()))); });
   if (this->output_labels_) top[1]->Reshape({top[0]->shape(0)});

@@ -35,6 +35,11 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   if (param.rand_skip() > 0) {
     skip_ = Philox::At(this->random_key(), 0, 0, 0, 0xFFFFFFFFu).v[0] % param.rand_skip();
   }
+  // Several solvers shuffle differently, or else share the list.
+  if (this->phase_ == TRAIN && !param.shuffle()) {
+    stride_ = Caffe::solver_count();
+    skip_ += Caffe::solver_rank();
+  }
   Locate(LineOf(0), [&](const Datum& first) {
     top[0]->Reshape(this->BatchShape(first, static_cast<int>(param.batch_size())));
   });
@@ -55,7 +60,7 @@ void ImageDataLayer<Dtype>::Locate(int line, Function function) {
 
 template <typename Dtype>
 int ImageDataLayer<Dtype>::LineOf(uint64_t record) {
-  record += skip_;
+  record = record * stride_ + skip_;
   const uint64_t epoch = record / lines_.size();
   const int index = static_cast<int>(record % lines_.size());
   if (!this->layer_param_.image_data_param().shuffle()) return index;

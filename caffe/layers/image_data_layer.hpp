@@ -38,7 +38,8 @@ class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
   vector<int> line_numbers_;
   vector<int> order_;
   uint64_t order_epoch_ = ~uint64_t{0};
-  uint64_t skip_ = 0;
+  uint64_t skip_ = 0;  // the first line, and the step from one to the next
+  uint64_t stride_ = 1;
 };
 
 }  // namespace caffe

@@ -82,6 +82,21 @@ TEST_F(ToolsGpu, ASnapshotGoesOnAsIfItHadNotStopped) {
   EXPECT_TRUE(whole == Read("solver_iter_6.caffemodel"));
 }
 
+TEST_F(ToolsGpu, SeveralGpusTrainTogether) {
+  if (Device::Get().Count() < 2) GTEST_SKIP() << "there is one GPU";
+  ASSERT_EQ(Run("caffe", "train --solver=solver.prototxt --gpu=0,1"), 0) << output_;
+  EXPECT_NE(output_.find("Using GPUs 0, 1"), string::npos) << output_;
+  EXPECT_NE(output_.find("an iteration has 2 times as many images"), string::npos) << output_;
+  const string whole = Read("solver_iter_6.caffemodel");
+  std::filesystem::remove(Path("solver_iter_6.caffemodel"));
+  ASSERT_EQ(
+      Run("caffe", "train --solver=solver.prototxt --gpu=0,1 --snapshot=solver_iter_3.solverstate"),
+      0)
+      << output_;
+  EXPECT_TRUE(whole == Read("solver_iter_6.caffemodel"));
+  EXPECT_EQ(output_.find("was written with random seed"), string::npos) << output_;
+}
+
 TEST_F(ToolsGpu, SolverModeNamesTheGpu) {
   Write("solver.prototxt", string(kSolver) + "solver_mode: GPU device_id: 0\n");
   ASSERT_EQ(Run("caffe", "train --solver=solver.prototxt"), 0) << output_;
@@ -133,8 +148,9 @@ TEST_F(ToolsGpu, Mistakes) {
   ExpectToolError("caffe", train + "0,0", {"--gpu=0,0: GPU 0 is named twice"});
   ExpectToolError("caffe", train + "0,", {"--gpu=0,: '' is no number"});
   if (Device::Get().Count() > 1) {
-    ExpectToolError("caffe", train + "0,1", {"--gpu=0,1: names 2 GPUs; 1 process(es) here"});
-    ExpectToolError("caffe", train + "all", {"--gpu=all: names "});
+    const string test = "test --model=net.prototxt --weights=x --gpu=";
+    ExpectToolError("caffe", test + "0,1", {"--gpu=0,1: names 2 GPUs; 1 process(es) here"});
+    ExpectToolError("caffe", test + "all", {"--gpu=all: names "});
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <gflags/gflags.h>
 
+#include <vector>
+
 DECLARE_string(gpu);
 
 namespace caffe {
@@ -13,6 +15,10 @@ namespace caffe {
 /// which begins anew where it is shorter. Throws Error, beginning with the flag, where there is no
 /// such GPU, and where a GPU would have no process.
 void UseDevice(int process = 0, int processes = 1);
+
+/// The same for a process that uses several GPUs: it selects the first of the list, and returns the
+/// list; without the flag an empty one.
+std::vector<int> UseDevices();
 
 }  // namespace caffe
 

@@ -83,6 +83,12 @@ TYPED_TEST(DataLayerTest, SolversShareTheRecords) {
         EXPECT_EQ(this->Labels(run)[i], ((pass * 2 + i) * 3 + rank) % 5);
       }
     }
+    // One alone tests.
+    LayerParameter param = this->Param(2);
+    param.set_phase(TEST);
+    LayerRun<TypeParam> test(param, {}, 2);
+    test.Forward();
+    EXPECT_EQ(this->Labels(test), (vector<TypeParam>{0, 1}));
   }
   Caffe::set_solver_count(1);
   Caffe::set_solver_rank(0);

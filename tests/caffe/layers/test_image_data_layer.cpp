@@ -48,6 +48,19 @@ TEST_F(ImageDataLayerTest, ReadsInTheListsOrder) {
   EXPECT_EQ(run.top[0]->data_at(0, 2, 3, 5), 2);
 }
 
+TEST_F(ImageDataLayerTest, SolversShareTheList) {
+  WriteImages(5);
+  Caffe::set_solver_count(2);
+  for (int rank = 0; rank < 2; ++rank) {
+    Caffe::set_solver_rank(rank);
+    Run run(Param(2), {}, 2);
+    EXPECT_EQ(Labels(&run), (vector<int>{rank, 2 + rank}));
+    EXPECT_EQ(Labels(&run), (vector<int>{(4 + rank) % 5, 1 + rank}));
+  }
+  Caffe::set_solver_count(1);
+  Caffe::set_solver_rank(0);
+}
+
 TEST_F(ImageDataLayerTest, ImagesOfAnySizeOneAtATime) {
   WriteImages(2);
   cv::imwrite(Path("image 1.png"), cv::Mat(3, 2, CV_8UC3, cv::Scalar(1, 1, 1)));
