@@ -1,12 +1,12 @@
-// MetaPerturb's backward pass on a GPU. It computes z and the signs of the ReLUs again, from x and
-// the noise's counters, rather than keep them from the forward pass.
+// MetaPerturb's backward pass on a GPU, five kernels, six where phi learns. It computes z and the
+// signs of the ReLUs again, from x and the noise's counters, rather than keep them from the forward
+// pass.
 #include "caffe/util/device_workspace.hpp"
 #include "layers/metaperturb_gpu_planes.hpp"
 
 namespace metaperturb {
 
 using caffe::ForEachBlock;
-using caffe::ForEachIndex;
 
 namespace {
 
@@ -14,19 +14,19 @@ namespace {
 template <typename Dtype>
 struct PhiParts {
   Dtype* planes = nullptr;    // N x C x 54: a1, a2, kappa
-  Dtype* means = nullptr;     // N x 18: b1, b2
+  Dtype* means = nullptr;     // N x bands x 18: b1, b2
   Dtype* channels = nullptr;  // C x 10: w
 };
 const int kPlaneParts = 54, kMeanParts = 18;
 
-// Nine sums of gradient[i] times the tile around pixel i, to out[0..8].
-template <typename Dtype>
+// Nine sums of gradient(i) times the tile around pixel i, to out[0..8].
+template <typename Dtype, class Gradient>
 CAFFE_HOST_DEVICE void AddKernelGradient(const Block& block, int count, int width,
-                                         const Dtype* gradient, const Tile<Dtype>& in, Dtype* out,
-                                         bool is_first_band) {
+                                         const Gradient& gradient, const Tile<Dtype>& in,
+                                         Dtype* out, bool is_first_band) {
   for (int t = 0; t < 9; ++t) {
     const Dtype sum = block.Sum<Dtype>(count, [&](int i) {
-      return gradient[i] * in.At(i / width + t / 3 - 1, i % width + t % 3 - 1);
+      return gradient(i) * in.At(i / width + t / 3 - 1, i % width + t % 3 - 1);
     });
     block.Run(1, [&](int) { out[t] = is_first_band ? sum : out[t] + sum; });
   }
@@ -105,33 +105,42 @@ struct HiddenGradient {
         dp[plane.at + first + i] = inner[i];
       });
       if (!out) continue;
-      AddKernelGradient(block, band * width, width, inner, x, out, h0 == 0);  // a1
-      block.Run(band * width, [&](int i) { inner[i] = outer.At(i / width, i % width); });
-      AddKernelGradient(block, band * width, width, inner, hidden, out + 9, h0 == 0);  // a2
+      AddKernelGradient(
+          block, band * width, width, [&](int i) { return inner[i]; }, x, out, h0 == 0);  // a1
+      AddKernelGradient(
+          block, band * width, width, [&](int i) { return outer.At(i / width, i % width); }, hidden,
+          out + 9, h0 == 0);  // a2
     }
   }
 };
 
-// Image n: the gradients of b1 and b2, whose inputs and outputs' gradients are means over channels.
+// One band, through a mean over the channels and the 3x3 kernel behind it (b1 or b2): from the
+// gradient N x C x H x W to through_mean = kernel turned * mean_c gradient, and, if asked for, the
+// kernel's own gradient, `in` being the plane that it reads.
 template <typename Dtype>
-struct MeanKernelGradient {
+struct MeanGradient {
   GpuPass<Dtype> pass;
-  const Dtype *dp_mean, *dmu_mean;
-  PhiParts<Dtype> parts;
+  Bands<Dtype> bands;
+  const Dtype *gradient, *kernel, *in;
+  Dtype *through_mean, *parts;
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const BandOf<Dtype> band(pass, bands, block);
     const int height = pass.height, width = pass.width, area = height * width;
-    const size_t at = size_t(block.index()) * area;
-    for (int j = 0; j < kMeanParts; ++j) {
-      const Dtype* in = (j < 9 ? pass.mean : pass.hidden) + at;
-      const Dtype* gradient = (j < 9 ? dp_mean : dmu_mean) + at;
-      const int dy = j % 9 / 3 - 1, dx = j % 3 - 1;
-      const Dtype sum = block.Sum<Dtype>(area, [&](int i) {
-        const int h = i / width + dy, w = i % width + dx;
-        const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-        return inside ? gradient[i] * in[h * width + w] : Dtype(0);
-      });
-      block.Run(1, [&](int) { parts.means[block.index() * kMeanParts + j] = sum * pass.channels; });
-    }
+    const Tile<Dtype> mean(&block, 1, bands.rows, width), input(&block, 1, bands.rows, width);
+    const Dtype* image = gradient + band.at_image;
+    mean.Fill(block, band.h0, band.count, height, [&](int h, int w) {
+      return MeanOverChannels(image + h * width + w, pass.channels, area);
+    });
+    Dtype* out = through_mean + band.at_mean + size_t(band.h0) * width;
+    block.Run(band.count * width,
+              [&](int i) { out[i] = TurnedStencil(kernel, mean, i / width, i % width); });
+    if (!parts) return;
+    input.Fill(block, band.h0, band.count, height,
+               [&](int h, int w) { return in[band.at_mean + h * width + w]; });
+    AddKernelGradient(
+        block, band.count * width, width,
+        [&](int i) { return pass.channels * mean.At(i / width, i % width); }, input,
+        parts + size_t(block.index()) * kMeanParts, true);
   }
 };
 
@@ -178,7 +187,6 @@ struct InputGradient {
     const PlaneOf<Dtype> plane(pass, block);
     const int width = pass.width;
     const Tile<Dtype> x(&block, 2, rows, width), gradient(&block, 1, rows, width);
-    Dtype* inner = block.Shared<Dtype>(rows * width);
     for (int h0 = 0; h0 < pass.height; h0 += rows) {
       const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
       const int first = h0 * width, count = band * width;
@@ -201,11 +209,12 @@ struct InputGradient {
         });
         block.Run(count, [&](int i) {
           dx[at + i] += TurnedStencil(kappa, gradient, i / width, i % width);
-          inner[i] = gradient.At(i / width, i % width);
         });
         if (!parts.planes) continue;
         Dtype* out = parts.planes + size_t(block.index()) * kPlaneParts + 18 + 9 * k;
-        AddKernelGradient(block, count, width, inner, x, out, h0 == 0);
+        AddKernelGradient(
+            block, count, width, [&](int i) { return gradient.At(i / width, i % width); }, x, out,
+            h0 == 0);
       }
     }
   }
@@ -214,7 +223,7 @@ struct InputGradient {
 // Block j adds up the parts of phi's gradient j.
 template <typename Dtype>
 struct AddPhiParts {
-  int num, channels;
+  int num, channels, mean_parts;
   bool train;
   PhiParts<Dtype> parts;
   Dtype* phi_diff;
@@ -227,7 +236,7 @@ struct AddPhiParts {
       count = channels, step = 10;
     } else if ((j >= kB1 && j < kA2) || (j >= kB2 && j < kKappa)) {
       part = parts.means + (j < kA2 ? j - kB1 : j - kB2 + 9);
-      count = num, step = kMeanParts;
+      count = mean_parts, step = kMeanParts;
     } else {
       part = parts.planes + (j < kB1 ? j : j < kB2 ? j - kA2 + 9 : j - kKappa + 18);
       count = num * channels, step = kPlaneParts;
@@ -244,43 +253,49 @@ struct AddPhiParts {
 template <typename Dtype>
 void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* phi_diff) {
   const int height = pass.height, width = pass.width, area = height * width;
-  const int num = pass.num, channels = pass.channels;
-  const int pixels = num * area, planes = num * channels;
+  const int num = pass.num, channels = pass.channels, planes = num * channels;
   const int rows = BandRows<Dtype>(height, width, caffe::Device::Get().SharedMemory());
   const int threads = ThreadsFor(rows * width);
+  const Bands<Dtype> bands(pass);
+  const int band_blocks = num * bands.in_image;
   caffe::DeviceWorkspace work;
   Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
-  Dtype* dmu_mean = work.Get<Dtype>(pixels);
-  Dtype* dp_mean = work.Get<Dtype>(pixels);
-  Dtype* through_mean = work.Get<Dtype>(pixels);
+  Dtype* through_mean = work.Get<Dtype>(size_t(num) * area);
   Dtype* ds = work.Get<Dtype>(planes);
   Dtype* df = work.Get<Dtype>(size_t(planes) * 4);
   PhiParts<Dtype> parts;
   if (phi_diff) {
     parts.planes = work.Get<Dtype>(size_t(planes) * kPlaneParts);
-    parts.means = work.Get<Dtype>(size_t(num) * kMeanParts);
+    parts.means = work.Get<Dtype>(size_t(band_blocks) * kMeanParts);
     parts.channels = work.Get<Dtype>(size_t(channels) * 10);
   }
   const size_t tile0 = TileBytes<Dtype>(0, rows, width), tile1 = TileBytes<Dtype>(1, rows, width),
                tile2 = TileBytes<Dtype>(2, rows, width);
+  const size_t mean_bytes = 2 * TileBytes<Dtype>(1, bands.rows, width);
+  const MeanGradient<Dtype> outer{pass,
+                                  bands,
+                                  dmu,
+                                  pass.phi + kB2,
+                                  pass.hidden,
+                                  through_mean,
+                                  phi_diff ? parts.means + 9 : nullptr};
+  const MeanGradient<Dtype> inner{pass,      bands,        dp,         pass.phi + kB1,
+                                  pass.mean, through_mean, parts.means};
 
   ForEachBlock(planes, threads, tile2 + tile1 + tile0,
                NoiseGradient<Dtype>{pass, rows, dy, dx, dmu, ds});
-  ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dmu, dmu_mean});
-  ForEachIndex(pixels,
-               PlaneStencil<Dtype>{height, width, true, pass.phi + kB2, dmu_mean, through_mean});
+  ForEachBlock(band_blocks + channels, threads, mean_bytes,
+               caffe::Beside<MeanGradient<Dtype>, ScaleGradient<Dtype>>{
+                   outer, band_blocks, ScaleGradient<Dtype>{pass, ds, df, parts}});
   ForEachBlock(planes, threads, MostTileBytes<Dtype>(rows, width),
                HiddenGradient<Dtype>{pass, rows, dmu, through_mean, dp, parts});
-  ForEachIndex(pixels, ChannelMean<Dtype>{channels, area, dp, dp_mean});
-  ForEachIndex(pixels,
-               PlaneStencil<Dtype>{height, width, true, pass.phi + kB1, dp_mean, through_mean});
-  ForEachBlock(channels, ThreadsFor(num), 0, ScaleGradient<Dtype>{pass, ds, df, parts});
-  ForEachBlock(planes, threads, tile2 + tile1 + tile0,
+  ForEachBlock(band_blocks, threads, mean_bytes, inner);
+  ForEachBlock(planes, threads, tile2 + tile1,
                InputGradient<Dtype>{pass, rows, dp, through_mean, df, dx, parts});
   if (!phi_diff) return;
-  ForEachBlock(num, ThreadsFor(area), 0, MeanKernelGradient<Dtype>{pass, dp_mean, dmu_mean, parts});
-  ForEachBlock(kPhiSize, 256, 0, AddPhiParts<Dtype>{num, channels, pass.train, parts, phi_diff});
+  ForEachBlock(kPhiSize, 256, 0,
+               AddPhiParts<Dtype>{num, channels, band_blocks, pass.train, parts, phi_diff});
 }
 
 template void GpuBackward(const GpuPass<float>&, const float*, float*, float*);

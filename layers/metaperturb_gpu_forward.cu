@@ -1,11 +1,13 @@
-// MetaPerturb's forward pass on a GPU. TRAIN reads x four times: for its mean over the channels,
-// for the statistics f, for the mean of the hidden values over the channels, and for y.
+// MetaPerturb's forward pass on a GPU, three kernels: one goes through x for its mean over the
+// channels and the mean of the hidden values, and beside that for the statistics f; one forms s;
+// one reads x again and writes y.
+#include <algorithm>
+
 #include "layers/metaperturb_gpu_planes.hpp"
 
 namespace metaperturb {
 
 using caffe::ForEachBlock;
-using caffe::ForEachIndex;
 
 namespace {
 
@@ -78,17 +80,42 @@ struct Scale {
   }
 };
 
-// Output pixels i = 0 .. N x H x W - 1: mean_c ReLU(Op(x; a1, b1)).
+// One band: what goes through means over the channels. The rows beside the band are computed here,
+// too, as far as its stencils reach.
 template <typename Dtype>
-struct HiddenMean {
+struct MeanPaths {
   GpuPass<Dtype> pass;
-  CAFFE_HOST_DEVICE void operator()(int i) const {
+  Bands<Dtype> bands;
+  static size_t Bytes(const Bands<Dtype>& bands, int width) {
+    return TileBytes<Dtype>(2, bands.rows, width) + 2 * TileBytes<Dtype>(1, bands.rows, width);
+  }
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    const BandOf<Dtype> band(pass, bands, block);
     const int height = pass.height, width = pass.width, area = height * width;
-    const int h = i % area / width, w = i % width;
-    const Dtype* plane = pass.x + size_t(i / area) * pass.channels * area;
-    const Dtype through_mean = pass.mean_b1[i];
+    const Tile<Dtype> mean(&block, 2, bands.rows, width), mean_b1(&block, 1, bands.rows, width);
+    const Tile<Dtype> hidden(&block, 1, bands.rows, width);
+    const Dtype* image = pass.x + band.at_image;
+    mean.Fill(block, band.h0, band.count, height, [&](int h, int w) {
+      return MeanOverChannels(image + h * width + w, pass.channels, area);
+    });
+    mean_b1.Fill(block, band.h0, band.count, height,
+                 [&](int h, int w) { return Stencil(pass.phi + kB1, mean, h - band.h0, w); });
+    hidden.Fill(block, band.h0, band.count, height,
+                [&](int h, int w) { return MeanHidden(image, h, w, mean_b1.At(h - band.h0, w)); });
+    block.Run(band.count * width, [&](int i) {
+      const int r = i / width, q = i % width;
+      const size_t at = band.at_mean + size_t(band.h0) * width + i;
+      pass.mean[at] = mean.At(r, q);
+      pass.mean_b1[at] = mean_b1.At(r, q);
+      pass.hidden[at] = hidden.At(r, q);
+      pass.hidden_b2[at] = Stencil(pass.phi + kB2, hidden, r, q);
+    });
+  }
+  // mean_c ReLU(Op(x; a1, b1)) of a pixel. x comes from the cache: it was just read.
+  CAFFE_HOST_DEVICE Dtype MeanHidden(const Dtype* plane, int h, int w, Dtype through_mean) const {
+    const int height = pass.height, width = pass.width;
     Dtype sum = 0;
-    for (int c = 0; c < pass.channels; ++c, plane += area) {
+    for (int c = 0; c < pass.channels; ++c, plane += height * width) {
       Dtype p = through_mean;
       for (int t = 0; t < 9; ++t) {
         const int y = h + t / 3 - 1, x = w + t % 3 - 1;
@@ -97,7 +124,7 @@ struct HiddenMean {
       }
       sum += p > 0 ? p : Dtype(0);
     }
-    pass.hidden[i] = sum / pass.channels;
+    return sum / pass.channels;
   }
 };
 
@@ -146,21 +173,23 @@ struct Perturb {
 template <typename Dtype>
 void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_mean,
                 Dtype* running_var, Dtype* y) {
-  const int height = pass.height, width = pass.width, area = height * width;
-  const int pixels = pass.num * area, planes = pass.num * pass.channels;
-  const int rows = BandRows<Dtype>(height, width, caffe::Device::Get().SharedMemory());
+  const int width = pass.width, planes = pass.num * pass.channels;
+  const int rows = BandRows<Dtype>(pass.height, width, caffe::Device::Get().SharedMemory());
   const int threads = ThreadsFor(rows * width);
+  const Bands<Dtype> bands(pass);
+  const int band_blocks = pass.num * bands.in_image;
+  const MeanPaths<Dtype> means{pass, bands};
+  const size_t mean_bytes = means.Bytes(bands, width);
   if (pass.train) {
-    ForEachBlock(planes, threads, TileBytes<Dtype>(1, rows, width), Statistics<Dtype>{pass, rows});
+    ForEachBlock(band_blocks + planes, threads,
+                 std::max(mean_bytes, TileBytes<Dtype>(1, rows, width)),
+                 caffe::Beside<MeanPaths<Dtype>, Statistics<Dtype>>{means, band_blocks,
+                                                                    Statistics<Dtype>{pass, rows}});
+  } else {
+    ForEachBlock(band_blocks, threads, mean_bytes, means);
   }
   ForEachBlock(pass.channels, ThreadsFor(pass.num), 0,
                Scale<Dtype>{pass, old_weight, running_mean, running_var});
-  ForEachIndex(pixels, ChannelMean<Dtype>{pass.channels, area, pass.x, pass.mean});
-  ForEachIndex(pixels,
-               PlaneStencil<Dtype>{height, width, false, pass.phi + kB1, pass.mean, pass.mean_b1});
-  ForEachIndex(pixels, HiddenMean<Dtype>{pass});
-  ForEachIndex(pixels, PlaneStencil<Dtype>{height, width, false, pass.phi + kB2, pass.hidden,
-                                           pass.hidden_b2});
   const size_t shared = TileBytes<Dtype>(2, rows, width) + TileBytes<Dtype>(1, rows, width) +
                         TileBytes<Dtype>(0, rows, width);
   ForEachBlock(planes, threads, shared, Perturb<Dtype>{pass, rows, y});

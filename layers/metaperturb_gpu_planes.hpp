@@ -2,8 +2,8 @@
 #define METAPERTURB_LAYERS_METAPERTURB_GPU_PLANES_HPP_
 
 // What MetaPerturb's GPU kernels share. A thread block works on one channel of one image, a band of
-// rows at a time: it loads the band with a margin of zeros or neighbouring rows into shared memory,
-// where the 3x3 stencils read it.
+// rows at a time, or on all channels of one band: it loads the band with a margin of zeros or
+// neighbouring rows into shared memory, where the 3x3 stencils read it.
 
 #include <cmath>
 
@@ -62,10 +62,11 @@ size_t MostTileBytes(int rows, int width) {
          TileBytes<Dtype>(0, rows, width);
 }
 
-/// Rows of a band: about 1,024 pixels, fewer where `shared` bytes do not hold them, at least one.
+/// Rows of a band: about `pixels` pixels, fewer where `shared` bytes do not hold them, at least
+/// one.
 template <typename Dtype>
-int BandRows(int height, int width, size_t shared) {
-  int rows = 1024 / width;
+int BandRows(int height, int width, size_t shared, int pixels = 1024) {
+  int rows = pixels / width;
   rows = rows < 1 ? 1 : rows < height ? rows : height;
   while (rows > 1 && MostTileBytes<Dtype>(rows, width) + Block::kSumBytes > shared) --rows;
   return rows;
@@ -101,39 +102,38 @@ struct PlaneOf {
         at_mean(size_t(image) * area) {}
 };
 
-/// Output pixels i = 0 .. N x H x W - 1: the mean over the channels.
+/// The bands of the kernels that go through all channels: half as many pixels as the others', as
+/// there are fewer blocks.
 template <typename Dtype>
-struct ChannelMean {
-  int channels, area;
-  const Dtype* x;
-  Dtype* mean;
-  CAFFE_HOST_DEVICE void operator()(int i) const {
-    const Dtype* pixel = x + size_t(i / area) * channels * area + i % area;
-    Dtype sum = 0;
-    for (int c = 0; c < channels; ++c) sum += pixel[size_t(c) * area];
-    mean[i] = sum / channels;
+struct Bands {
+  int rows, in_image;  // rows of a band, bands of an image
+  explicit Bands(const GpuPass<Dtype>& pass)
+      : rows(BandRows<Dtype>(pass.height, pass.width, caffe::Device::Get().SharedMemory(), 512)),
+        in_image((pass.height + rows - 1) / rows) {}
+};
+
+/// Where such a block stands.
+template <typename Dtype>
+struct BandOf {
+  int h0, count;             // first row, rows
+  size_t at_image, at_mean;  // of the image's first pixel in N x C x H x W, in N x H x W
+  CAFFE_HOST_DEVICE BandOf(const GpuPass<Dtype>& pass, const Bands<Dtype>& bands,
+                           const Block& block)
+      : h0(block.index() % bands.in_image * bands.rows),
+        count(pass.height - h0 < bands.rows ? pass.height - h0 : bands.rows) {
+    const size_t image = block.index() / bands.in_image, area = size_t(pass.height) * pass.width;
+    at_image = image * pass.channels * area;
+    at_mean = image * area;
   }
 };
 
-/// The 3x3 kernel k, turned around if `turned`, on planes of H x W.
+/// mean_c x[c] of an image's pixel; `pixel` is the one of channel 0.
 template <typename Dtype>
-struct PlaneStencil {
-  int height, width;
-  bool turned;
-  const Dtype *k, *in;
-  Dtype* out;
-  CAFFE_HOST_DEVICE void operator()(int i) const {
-    const int area = height * width, h = i % area / width, w = i % width;
-    const Dtype* plane = in + size_t(i / area) * area;
-    Dtype sum = 0;
-    for (int t = 0; t < 9; ++t) {
-      const int y = h + t / 3 - 1, x = w + t % 3 - 1;
-      if (y < 0 || y >= height || x < 0 || x >= width) continue;
-      sum += k[turned ? 8 - t : t] * plane[y * width + x];
-    }
-    out[i] = sum;
-  }
-};
+CAFFE_HOST_DEVICE inline Dtype MeanOverChannels(const Dtype* pixel, int channels, int area) {
+  Dtype sum = 0;
+  for (int c = 0; c < channels; ++c) sum += pixel[size_t(c) * area];
+  return sum / channels;
+}
 
 /// ReLU(Op(x; a1, b1)) of the tile's channel into `hidden`; x needs one more pixel of margin.
 template <typename Dtype>

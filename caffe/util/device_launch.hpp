@@ -40,6 +40,12 @@ class Block {
   CAFFE_HOST_DEVICE Block(int index, int threads, char* memory)
       : index_(index), threads_(threads), sums_(memory), shared_(memory + kSumBytes) {}
   CAFFE_HOST_DEVICE int index() const { return index_; }
+  /// The same block, counted from block `first` on.
+  CAFFE_HOST_DEVICE Block From(int first) const {
+    Block block = *this;
+    block.index_ -= first;
+    return block;
+  }
 
   /// `count` values that the block's threads share, not cleared. ForEachBlock is told how many
   /// bytes there are in all.
@@ -218,6 +224,23 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
   internal::NotForAGpu();
 #endif
 }
+
+/// Two kernels in one, where neither reads what the other writes: the blocks of First, and behind
+/// them those of Second. Started with the sum of their blocks and the greater shared memory.
+template <class First, class Second>
+struct Beside {
+  First first;
+  int first_blocks;
+  Second second;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    Block own = block.From(block.index() < first_blocks ? 0 : first_blocks);
+    if (block.index() < first_blocks) {
+      first(own);
+    } else {
+      second(own);
+    }
+  }
+};
 
 }  // namespace caffe
 
