@@ -2,6 +2,7 @@
 #define METAPERTURB_SOLVERS_HOST_HPP_
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <string>
@@ -73,18 +74,26 @@ class SolverAccess : public SGDSolver<Dtype> {
   static void Update(SGDSolver<Dtype>* solver) { (solver->*(&SolverAccess::ApplyUpdate))(); }
 };
 
-/// The mode, and in GPU mode the GPU, of the thread that made it, for other threads to take over.
+/// The mode, and in GPU mode the GPU, of the thread that made it, for other threads to work with.
 class ComputeDevice {
  public:
 #ifdef METAPERTURB_FOREIGN_HOST
   // Meta-training in a host is on the CPU.
-  void Use() const {}
+  void Run(const std::function<void()>& work) const {
+    work();
+  }
 #else
   ComputeDevice()
       : mode_(Caffe::mode()), gpu_(mode_ == Caffe::GPU ? Device::Get().Selected() : 0) {}
-  void Use() const {
+  /// On the GPU, `work` is in a stream of the calling thread's, so that several threads' kernels
+  /// overlap; all of it is done when this returns.
+  void Run(const std::function<void()>& work) const {
     if (mode_ == Caffe::GPU) Caffe::SetDevice(gpu_);
     Caffe::set_mode(mode_);
+    if (mode_ != Caffe::GPU) return work();
+    const OwnStream stream;
+    work();
+    Device::Get().Synchronize();
   }
 
  private:

@@ -66,10 +66,11 @@ void TaskSet<Dtype>::OnWorkers(const std::function<bool(int)>& which,
                                const std::function<void(int)>& work) {
   const ComputeDevice device;
   workers_.Run([&](int k) {
-    device.Use();
-    for (int t = 0; t < size(); ++t) {
-      if (IsMine(t) && slots_[places_[t]].worker == k && which(t)) work(t);
-    }
+    device.Run([&] {
+      for (int t = 0; t < size(); ++t) {
+        if (IsMine(t) && slots_[places_[t]].worker == k && which(t)) work(t);
+      }
+    });
   });
 }
 

@@ -21,6 +21,7 @@ namespace {
 struct Cudnn {
   decltype(&cudnnCreate) create;
   decltype(&cudnnDestroy) destroy;
+  decltype(&cudnnSetStream) set_stream;
   decltype(&cudnnGetErrorString) error_string;
   decltype(&cudnnCreateTensorDescriptor) create_tensor;
   decltype(&cudnnSetTensor4dDescriptor) set_tensor;
@@ -45,6 +46,7 @@ struct Cudnn {
     const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR));
     library.Find("cudnnCreate", &create);
     library.Find("cudnnDestroy", &destroy);
+    library.Find("cudnnSetStream", &set_stream);
     library.Find("cudnnGetErrorString", &error_string);
     library.Find("cudnnCreateTensorDescriptor", &create_tensor);
     library.Find("cudnnSetTensor4dDescriptor", &set_tensor);
@@ -77,7 +79,7 @@ void Check(cudnnStatus_t status, const char* what) {
       << "GPU: cuDNN: " << what << ": " << Cudnn::Get().error_string(status);
 }
 
-// One per thread and GPU; on the default stream, as everything is.
+// One per thread and GPU.
 struct Handles {
   std::map<int, cudnnHandle_t> of_gpu;
   ~Handles() {
@@ -90,6 +92,8 @@ cudnnHandle_t Handle() {
   static thread_local Handles handles;
   cudnnHandle_t& handle = handles.of_gpu[Device::Get().Selected()];
   if (!handle) Check(Cudnn::Get().create(&handle), "start");
+  Check(Cudnn::Get().set_stream(handle, static_cast<cudaStream_t>(Device::Get().Stream())),
+        "stream");
   return handle;
 }
 

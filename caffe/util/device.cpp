@@ -52,12 +52,17 @@ class EmulatedDevice : public Device {
   }
   void Fill(void* memory, int value, size_t bytes) override { std::memset(memory, value, bytes); }
   void Synchronize() override {}
+  // Its threads' work is done at once; an address tells their streams apart.
+  void* Stream() override { return has_own_stream_ ? &has_own_stream_ : nullptr; }
+  void UseOwnStream(bool own) override { has_own_stream_ = own; }
 
  private:
   static thread_local int selected_;
+  static thread_local bool has_own_stream_;
 };
 
 thread_local int EmulatedDevice::selected_ = 0;
+thread_local bool EmulatedDevice::has_own_stream_ = false;
 
 struct Choice {
   Device* device = nullptr;

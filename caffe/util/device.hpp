@@ -39,8 +39,9 @@ class Device {
   virtual void* AllocateHost(size_t bytes) = 0;
   virtual void FreeHost(void* memory) = 0;
 
-  // Work is done in the order in which the calling thread asks for it. The copies to and from the
-  // host return when they are done; the others may still run.
+  // Work is done in the order in which the calling thread asks for it, and that of threads without
+  // a stream of their own (OwnStream) in the order of all. The copies to and from the host return
+  // when they are done; the others may still run.
   virtual void CopyToDevice(void* to, const void* from, size_t bytes) = 0;
   virtual void CopyToHost(void* to, const void* from, size_t bytes) = 0;
   virtual void CopyInDevice(void* to, const void* from, size_t bytes) = 0;
@@ -48,9 +49,24 @@ class Device {
   virtual void CopyAnywhere(void* to, const void* from, size_t bytes) = 0;
   /// Sets every byte.
   virtual void Fill(void* memory, int value, size_t bytes) = 0;
-  /// Waits for all work on the selected GPU, that of other threads included. Throws Error if a
-  /// kernel failed.
+  /// Waits for the calling thread's work on the selected GPU. Throws Error if a kernel failed.
   virtual void Synchronize() = 0;
+
+  /// The CUDA stream (cudaStream_t) of the calling thread's work on the selected GPU; null is the
+  /// default stream, which waits for all others of that GPU, and they for it.
+  virtual void* Stream() = 0;
+  /// Whether the calling thread has a stream of its own; use OwnStream.
+  virtual void UseOwnStream(bool own) = 0;
+};
+
+/// While one lives, the calling thread's work is in a stream of its own: it may run at the same
+/// time as that of other such threads. Before another thread reads the results, call Synchronize.
+class OwnStream {
+ public:
+  OwnStream() { Device::Get().UseOwnStream(true); }
+  ~OwnStream() { Device::Get().UseOwnStream(false); }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
 };
 
 /// The numbers in "0,2" or, of all GPUs, "all". Throws Error, naming the number, for what is no

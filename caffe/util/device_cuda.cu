@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <iomanip>
+#include <map>
 #include <mutex>
 #include <sstream>
 #include <vector>
@@ -21,6 +22,22 @@ void Check(cudaError_t status, const char* what) {
   cudaGetLastError();  // is not kept for the next call
   THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
+
+// Streams of a thread, made when they are first needed. They are ordered with the default stream,
+// where a layer of the user's may start its kernels.
+struct OwnStreams {
+  std::map<int, cudaStream_t> of_gpu;
+  ~OwnStreams() {
+    for (const auto& each : of_gpu) {
+      if (cudaStreamDestroy(each.second) != cudaSuccess) cudaGetLastError();
+    }
+  }
+  static OwnStreams& OfThread() {
+    static thread_local OwnStreams streams;
+    return streams;
+  }
+};
+thread_local bool uses_own_stream = false;
 
 class NvidiaDevice : public Device {
  public:
@@ -63,13 +80,13 @@ class NvidiaDevice : public Device {
   void* Allocate(size_t bytes) override {
     Prepare(Selected());
     void* memory = nullptr;
-    cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
+    cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, Current());
     if (status == cudaErrorMemoryAllocation) {
-      // What the pool keeps may be in pieces that are too small.
+      // What the pool keeps may be in pieces that are too small, or freed in another stream.
       cudaGetLastError();
-      Synchronize();
+      Check(cudaDeviceSynchronize(), "kernel");
       Check(cudaMemPoolTrimTo(Pool(Selected()), 0), "memory pool");
-      status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, nullptr);
+      status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, Current());
     }
     if (status == cudaErrorMemoryAllocation) cudaGetLastError();
     ENFORCE(status != cudaErrorMemoryAllocation)
@@ -80,7 +97,15 @@ class NvidiaDevice : public Device {
 
   // At the end of the process the driver may be gone before the last blob: nothing is checked.
   void Free(void* memory) override {
-    if (memory && cudaFreeAsync(memory, nullptr) != cudaSuccess) cudaGetLastError();
+    if (!memory) return;
+    cudaStream_t stream = nullptr;
+    int id = 0;
+    if (uses_own_stream && cudaGetDevice(&id) == cudaSuccess) {
+      const auto& streams = OwnStreams::OfThread().of_gpu;
+      const auto own = streams.find(id);
+      if (own != streams.end()) stream = own->second;
+    }
+    if (cudaFreeAsync(memory, stream) != cudaSuccess) cudaGetLastError();
   }
 
   void* AllocateHost(size_t bytes) override {
@@ -109,22 +134,37 @@ class NvidiaDevice : public Device {
     Synchronize();
   }
   void Fill(void* memory, int value, size_t bytes) override {
-    Check(cudaMemsetAsync(memory, value, bytes, nullptr), "fill");
+    Check(cudaMemsetAsync(memory, value, bytes, Current()), "fill");
   }
-  void Synchronize() override { Check(cudaStreamSynchronize(nullptr), "kernel"); }
+  void Synchronize() override { Check(cudaStreamSynchronize(Current()), "kernel"); }
+
+  void* Stream() override { return Current(); }
+  void UseOwnStream(bool own) override { uses_own_stream = own; }
 
  private:
   void Copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-    Check(cudaMemcpyAsync(to, from, bytes, kind, nullptr), "copy");
+    Check(cudaMemcpyAsync(to, from, bytes, kind, Current()), "copy");
+  }
+
+  cudaStream_t Current() {
+    if (!uses_own_stream) return nullptr;
+    cudaStream_t& stream = OwnStreams::OfThread().of_gpu[Selected()];
+    if (!stream) Check(cudaStreamCreate(&stream), "stream");
+    return stream;
   }
 
   // The runtime's memory pool gives memory back to the system at every synchronisation unless it
-  // is told to keep it.
+  // is told to keep it, and would rather let one stream wait for another, whose freed memory it
+  // takes, than have more.
   void Prepare(int id) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (is_prepared_[id]) return;
     uint64_t keep = UINT64_MAX;
+    int let_streams_wait = 0;
     Check(cudaMemPoolSetAttribute(Pool(id), cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
+    Check(cudaMemPoolSetAttribute(Pool(id), cudaMemPoolReuseAllowInternalDependencies,
+                                  &let_streams_wait),
+          "memory pool");
     is_prepared_[id] = true;
   }
   static cudaMemPool_t Pool(int id) {

@@ -141,6 +141,10 @@ static void Check(cudaError_t status, const char* what) {
   THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
 
+static cudaStream_t Stream() {
+  return static_cast<cudaStream_t>(Device::Get().Stream());
+}
+
 // Such a library has its own idea of the thread's GPU.
 static void UseSelected() {
   int id = 0;
@@ -177,8 +181,8 @@ void ForEachIndex(int count, const Kernel& kernel) {
   const int threads = 256;
   const int64_t blocks = (int64_t{count} + threads - 1) / threads;
   const int64_t most = 1 << 16;
-  internal::RunIndices<<<static_cast<unsigned>(blocks < most ? blocks : most), threads>>>(
-      int64_t{count}, kernel);
+  internal::RunIndices<<<static_cast<unsigned>(blocks < most ? blocks : most), threads, 0,
+                         internal::Stream()>>>(int64_t{count}, kernel);
   internal::Check(cudaGetLastError(), "launch");
 #else
   internal::NotForAGpu();
@@ -218,7 +222,7 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
                              cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
         "shared memory");
   }
-  internal::RunBlock<<<blocks, threads, shared>>>(kernel);
+  internal::RunBlock<<<blocks, threads, shared, internal::Stream()>>>(kernel);
   internal::Check(cudaGetLastError(), "launch");
 #else
   internal::NotForAGpu();

@@ -21,6 +21,7 @@ namespace {
 struct Cublas {
   decltype(&cublasCreate_v2) create;
   decltype(&cublasDestroy_v2) destroy;
+  decltype(&cublasSetStream_v2) set_stream;
   decltype(&cublasSetMathMode) set_math_mode;
   decltype(&cublasSgemmStridedBatched) sgemm_batched;
   decltype(&cublasDgemmStridedBatched) dgemm_batched;
@@ -33,6 +34,7 @@ struct Cublas {
       Cublas loaded;
       library.Find("cublasCreate_v2", &loaded.create);
       library.Find("cublasDestroy_v2", &loaded.destroy);
+      library.Find("cublasSetStream_v2", &loaded.set_stream);
       library.Find("cublasSetMathMode", &loaded.set_math_mode);
       library.Find("cublasSgemmStridedBatched", &loaded.sgemm_batched);
       library.Find("cublasDgemmStridedBatched", &loaded.dgemm_batched);
@@ -49,7 +51,7 @@ void Check(cublasStatus_t status, const char* what) {
       << "GPU: cuBLAS: " << what << " failed with status " << status;
 }
 
-// One per thread and GPU; on the default stream, as everything is.
+// One per thread and GPU.
 struct Handles {
   map<int, cublasHandle_t> of_gpu;
   ~Handles() {
@@ -65,6 +67,8 @@ cublasHandle_t Handle() {
     Check(Cublas::Get().create(&handle), "start");
     Check(Cublas::Get().set_math_mode(handle, CUBLAS_TF32_TENSOR_OP_MATH), "TF32");
   }
+  Check(Cublas::Get().set_stream(handle, static_cast<cudaStream_t>(Device::Get().Stream())),
+        "stream");
   return handle;
 }
 

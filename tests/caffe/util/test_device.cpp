@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <numeric>
+#include <thread>
 
 #include "testing/gpu_util.hpp"
 
@@ -44,6 +47,40 @@ TEST_F(DeviceGpu, IsSelectedByNumber) {
   EXPECT_ERROR(Caffe::SetDevice(99), "GPU 99: ");
   EXPECT_ERROR(Caffe::SetDevice(-1), "GPU -1: ");
   EXPECT_NE(string::npos, device.Describe().find("Name: "));
+}
+
+TEST_F(DeviceGpu, ThreadsMayHaveStreamsOfTheirOwn) {
+  Device& device = Device::Get();
+  EXPECT_EQ(nullptr, device.Stream());
+  const int count = 1 << 16, threads = 4;
+  vector<vector<float>> results(threads, vector<float>(count));
+  vector<void*> streams(threads);
+  vector<std::thread> all;
+  std::atomic<int> waiting{threads};
+  for (int t = 0; t < threads; ++t) {
+    all.emplace_back([&, t] {
+      Caffe::SetDevice(0);
+      const OwnStream own;
+      streams[t] = device.Stream();
+      auto* memory = static_cast<float*>(device.Allocate(count * sizeof(float)));
+      for (int round = 0; round < 20; ++round) {
+        caffe_gpu_set(count, float(t), memory);
+        caffe_gpu_add_scalar(count, 0.5f, memory);
+        caffe_gpu_scal(count, 2.0f, memory);
+      }
+      device.CopyToHost(results[t].data(), memory, count * sizeof(float));
+      device.Free(memory);
+      // A stream that ended could lend its address to the next.
+      for (--waiting; waiting > 0;) std::this_thread::yield();
+    });
+  }
+  for (std::thread& thread : all) thread.join();
+  for (int t = 0; t < threads; ++t) {
+    EXPECT_EQ(vector<float>(count, 2 * t + 1.0f), results[t]);
+    EXPECT_NE(nullptr, streams[t]);
+    EXPECT_EQ(1, std::count(streams.begin(), streams.end(), streams[t]));
+  }
+  EXPECT_EQ(nullptr, device.Stream());
 }
 
 TEST(Device, GpuModeWithoutAGpuSaysWhy) {
