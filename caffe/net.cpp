@@ -183,6 +183,9 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
       }
     }
   }
+  const bool has_parameters = std::any_of(
+      layers_.begin(), layers_.end(), [](const auto& layer) { return !layer->blobs().empty(); });
+  ENFORCE(with_blobs > 0 || !has_parameters) << "holds no layer with parameters";
   ENFORCE(matched > 0 || with_blobs == 0)
       << "none of the " << with_blobs
       << " stored layers with parameters has the name of one in net '" << name_ << "' (stored: '"

@@ -129,6 +129,11 @@ void Net<Dtype>::AppendLayer(const NetParameter& param, int layer_id, set<string
 
   const int num_params = static_cast<int>(layer->blobs().size());
   const int num_specs = layer->layer_param().param_size();
+  // Weights are stored, and shared with the test nets, by the layer's name.
+  for (int i = 0; i < layer_id && num_params > 0; ++i) {
+    ENFORCE(layers_[i]->blobs().empty() || layer_names_[i] != layer_param.name())
+        << where << "an earlier layer with parameters has the same name";
+  }
   ENFORCE(num_specs <= num_params) << where << "has " << num_specs << " param entries for "
                                    << num_params << " parameter blob(s)";
   for (int j = 0; j < num_params; ++j) {

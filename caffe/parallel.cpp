@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "caffe/solver_factory.hpp"
+#include "util/threads.hpp"
 
 namespace caffe {
 
@@ -124,6 +125,7 @@ void DataParallel<Dtype>::AverageGradients(int rank, Net<Dtype>* net) {
 
 template <typename Dtype>
 void DataParallel<Dtype>::RunWorker(int rank) {
+  UnbindThread();
   Caffe::SetDevice(gpus_[rank]);
   Caffe::set_mode(Caffe::GPU);
   Caffe::set_solver_count(static_cast<int>(gpus_.size()));
@@ -171,18 +173,21 @@ void DataParallel<Dtype>::Solve() {
     });
   }
   std::exception_ptr own;
+  bool thrown_out = false;  // by a worker's failure
   try {
     meeting_.Wait();
     meeting_.Wait();
     root_->Solve();
   } catch (const Meeting::Ended&) {
+    thrown_out = true;
   } catch (...) {
     own = std::current_exception();
   }
   meeting_.End();
   for (std::thread& thread : threads) thread.join();
   if (own) std::rethrow_exception(own);
-  if (failure_) std::rethrow_exception(failure_);
+  // When the root was told to stop, the others have begun an iteration that does not count.
+  if (thrown_out) std::rethrow_exception(failure_);
 }
 
 INSTANTIATE_CLASS(Params);

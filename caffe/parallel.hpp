@@ -48,8 +48,8 @@ class Meeting {
 /// GPU has a solver with a net of its own, which takes every gpus.size()-th record of its Data
 /// layers and its own batches, so that an iteration has gpus.size() times batch_size images. Before
 /// each update the gradients are replaced by their mean over the solvers, added up in order of the
-/// GPUs: all make the same update, and a run repeats bit for bit. Tests, snapshots and log lines
-/// are the root solver's; so are the statistics of batch normalisation that a snapshot has.
+/// GPUs: all make the same update, and a run repeats bit for bit. Tests, snapshots and losses are
+/// the root solver's; so are the statistics of batch normalisation that a snapshot has.
 ///
 /// Gradients go through the host's memory: it costs 2 copies of the parameters per GPU and
 /// iteration, which is little for networks of some MB and much for VGG-16.
@@ -59,8 +59,8 @@ class DataParallel : public Solver<Dtype>::Callback {
   /// `root`: made on the calling thread, whose GPU is gpus[0] and whose Caffe::solver_count is
   /// gpus.size(). `restore`: the .solverstate that it was resumed from, or empty.
   DataParallel(shared_ptr<Solver<Dtype>> root, const vector<int>& gpus, const string& restore);
-  /// root->Solve() with the others beside it. Throws what the first of them threw, an Error that
-  /// names its GPU.
+  /// root->Solve() with the others beside it; once. Throws what the root threw, else what the first
+  /// of the others threw, as an Error that names its GPU.
   void Solve();
 
  private:

@@ -136,6 +136,19 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
     ENFORCE(interval >= 0) << "an interval of " << interval
                            << " iterations (test_interval, display or snapshot)";
   }
+  ENFORCE(param.base_lr() >= 0) << "base_lr is " << param.base_lr();
+  ENFORCE(param.momentum() >= 0 && param.momentum() < 1)
+      << "momentum is " << param.momentum() << "; it must be in [0, 1)";
+  ENFORCE(param.momentum2() >= 0 && param.momentum2() < 1)
+      << "momentum2 is " << param.momentum2() << "; it must be in [0, 1)";
+  ENFORCE(param.delta() >= 0) << "delta is " << param.delta();
+  ENFORCE(param.weight_decay() >= 0) << "weight_decay is " << param.weight_decay();
+  ENFORCE(param.clip_gradients() != 0)
+      << "clip_gradients is 0: nothing would learn; a negative value does not clip";
+  for (int i = 1; i < param.stepvalue_size(); ++i) {
+    ENFORCE(param.stepvalue(i - 1) <= param.stepvalue(i))
+        << "stepvalue " << param.stepvalue(i) << " comes after " << param.stepvalue(i - 1);
+  }
   CheckSnapshotWritePermissions();
   if (param.random_seed() >= 0) {
     Caffe::set_random_seed(static_cast<unsigned int>(param.random_seed() + Caffe::solver_rank()));

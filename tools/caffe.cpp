@@ -1,4 +1,6 @@
 // caffe train|test|time|device_query: the command line of Caffe 1.0.
+#include <algorithm>
+#include <cmath>
 #include <iomanip>
 #include <thread>
 
@@ -110,6 +112,10 @@ void Train() {
     param.clear_weights();
     param.add_weights(FLAGS_weights);
   }
+  ENFORCE(param.has_max_iter() && param.max_iter() >= 0)
+      << FLAGS_solver << ": max_iter is "
+      << (param.has_max_iter() ? std::to_string(param.max_iter()) : "not given");
+  ENFORCE(param.has_lr_policy()) << FLAGS_solver << ": lr_policy is not given";
   shared_ptr<Solver<float>> solver;
   try {
     solver.reset(SolverRegistry<float>::CreateSolver(param));
@@ -171,6 +177,8 @@ void Test() {
       for (int k = 0; k < blob.count(); ++k, ++index) {
         const float value = blob.cpu_data()[k];
         const string& name = net->blob_names()[id];
+        ENFORCE(std::isfinite(value)) << FLAGS_weights << " with " << FLAGS_model << ": batch " << i
+                                      << ": " << name << " is " << value;
         LOG(INFO) << "Batch " << i << ", " << name << " = " << value;
         if (index == scores.size()) scores.push_back({name, net->blob_loss_weights()[id], 0});
         scores[index].sum += value;
@@ -287,10 +295,17 @@ int Run(int argc, char** argv) {
   return 0;
 }
 
+// Beside a GPU the CPU's threads start kernels: on several, each needs a CPU of its own.
+bool NamesGpu(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](const string& argument) {
+    return argument.compare(0, 4, "-gpu") == 0 || argument.compare(0, 5, "--gpu") == 0;
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  ConfigureThreads(argv);
+  ConfigureThreads(argv, !NamesGpu(argc, argv));
   try {
     return Run(argc, argv);
   } catch (const std::exception& e) {

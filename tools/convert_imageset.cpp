@@ -49,7 +49,8 @@ caffe::Datum Read(const std::string& root, const std::string& list,
 
 void Convert(std::string root, const std::string& list, const std::string& output) {
   ENFORCE(FLAGS_backend == "lmdb") << "--backend=" << FLAGS_backend << ": only lmdb is supported";
-  ENFORCE((FLAGS_resize_width > 0) == (FLAGS_resize_height > 0))
+  ENFORCE(FLAGS_resize_width >= 0 && FLAGS_resize_height >= 0 &&
+          (FLAGS_resize_width > 0) == (FLAGS_resize_height > 0))
       << "--resize_width=" << FLAGS_resize_width << " and --resize_height=" << FLAGS_resize_height
       << ": give both or none";
   ENFORCE(FLAGS_pad >= 0) << "--pad=" << FLAGS_pad << " is negative";

@@ -17,7 +17,8 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   }
   if (this->phase_ == TRAIN) {  // one solver tests
     stride_ = Caffe::solver_count();
-    skip_ += Caffe::solver_rank();
+    // Each solver draws its own skip; no two may read the same records.
+    skip_ = skip_ / stride_ * stride_ + Caffe::solver_rank();
   }
   Locate(skip_,
          [&] { top[0]->Reshape(this->BatchShape(Read(), static_cast<int>(param.batch_size()))); });

@@ -38,7 +38,7 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   // Several solvers shuffle differently, or else share the list.
   if (this->phase_ == TRAIN && !param.shuffle()) {
     stride_ = Caffe::solver_count();
-    skip_ += Caffe::solver_rank();
+    skip_ = skip_ / stride_ * stride_ + Caffe::solver_rank();
   }
   Locate(LineOf(0), [&](const Datum& first) {
     top[0]->Reshape(this->BatchShape(first, static_cast<int>(param.batch_size())));

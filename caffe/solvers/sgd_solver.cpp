@@ -1,4 +1,7 @@
 #include "caffe/sgd_solvers.hpp"
+
+#include <algorithm>
+
 #include "caffe/solvers/for_each_element.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
@@ -13,6 +16,13 @@ void SGDSolver<Dtype>::PreSolve() {
   ENFORCE(type == "L2" || type == "L1" || type == "L2-SP")
       << "unknown regularization_type '" << type << "'; L2, L1 or L2-SP";
   if (!param.has_base_lr()) LOG(WARNING) << "base_lr is not set: the learning rate is 0";
+  if (param.lr_policy() == "multistep" && param.stepvalue_size() == 0) {
+    LOG(WARNING) << "lr_policy 'multistep' without stepvalue: the learning rate does not change";
+  }
+  const auto& weights = this->net_->blob_loss_weights();
+  if (std::all_of(weights.begin(), weights.end(), [](Dtype weight) { return weight == 0; })) {
+    LOG(WARNING) << "net '" << this->net_->name() << "' has no loss: nothing is learned";
+  }
   // Finds a policy that is unknown, or lacks a parameter, before training.
   if (param.has_lr_policy()) GetLearningRate();
   history_.clear();

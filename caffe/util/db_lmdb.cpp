@@ -2,7 +2,9 @@
 
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <mutex>
 
@@ -12,6 +14,11 @@ namespace db {
 namespace {
 
 void Check(int status, const string& source, const char* what) {
+  // LMDB's word for a write that was cut short.
+  struct statvfs system;
+  if (status == EIO && statvfs(source.c_str(), &system) == 0 && system.f_bavail == 0) {
+    status = ENOSPC;
+  }
   ENFORCE(status == MDB_SUCCESS) << source << ": LMDB " << what << ": " << mdb_strerror(status);
 }
 

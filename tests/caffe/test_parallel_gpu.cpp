@@ -166,15 +166,32 @@ TEST_F(DataParallelGpu, RepeatsAndResumesBitForBit) {
       EXPECT_EQ(whole, Train(param, {0, 1}));
     }
     const string state = Path("run_iter_4.solverstate");
+    Caffe::set_random_seed(77);  // that of another process
     AdoptSnapshotSeed(state, &param);
     EXPECT_EQ(whole, Train(param, {0, 1}, state));
   }
 }
 
-// The second GPU has noise and images of its own: not twice those of the first.
+// All images are the same: what differs is that the second GPU has noise of its own.
 TEST_F(DataParallelGpu, DiffersFromOneGpuWithTheSameImages) {
+  std::filesystem::remove_all(Path("db"));
+  testing::WriteDatums(Path("db"), vector<Datum>(23, testing::ByteDatum(2, 6, 6, 1, 40)));
+  ExpectNear(Train(Param(3, ""), {0}), Train(Param(3, ""), {0, 1}), 1e-9);
   const auto one = Train(Param(3, "", kNoise), {0}), two = Train(Param(3, "", kNoise), {0, 1});
   EXPECT_GT(RelativeError(one[0].data(), two[0].data(), static_cast<int>(one[0].size())), 1e-3);
+}
+
+// The next record is damaged: the second GPU may have begun to read it, but the run is over.
+TEST_F(DataParallelGpu, AStoppedRunDoesNotFailForWhatComesAfterIt) {
+  vector<Datum> datums;
+  for (int i = 0; i < 40; ++i) datums.push_back(testing::ByteDatum(2, 6, 6, i % 3, 11 * i));
+  datums[6 * 3 + 1] = testing::ByteDatum(2, 5, 6, 0);
+  std::filesystem::remove_all(Path("db"));
+  testing::WriteDatums(Path("db"), datums);
+  int asked = 0;
+  Train(Param(3, ""), {0, 1}, "",
+        [&asked] { return ++asked == 3 ? SolverAction::STOP : SolverAction::NONE; });
+  EXPECT_EQ(3, iterations_);
 }
 
 TEST_F(DataParallelGpu, AnActionOfTheRootStopsAll) {

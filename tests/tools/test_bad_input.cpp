@@ -4,6 +4,9 @@
 
 #include <opencv2/imgcodecs.hpp>
 
+#include <cmath>
+
+#include "caffe/util/io.hpp"
 #include "testing/data_util.hpp"
 
 namespace caffe {
@@ -214,6 +217,36 @@ TEST_F(BadInput, PhiFiles) {
   ExpectError("caffe", kTrain, {"phi.caffemodel: holds no MetaPerturb layer"});
 }
 
+TEST_F(BadInput, TwoLayersOfOneName) {
+  Net("layer { name: \"mp\"",
+      R"(layer { name: "conv" type: "Convolution" bottom: "conv" top: "conv2"
+    convolution_param { num_output: 4 kernel_size: 3 } } layer { name: "mp")");
+  ExpectError("caffe", kTrain,
+              {"net.prototxt: layer 'conv' (Convolution): an earlier layer with parameters has the "
+               "same name"});
+}
+
+TEST_F(BadInput, SolverValues) {
+  const auto expect = [&](const string& more, const string& message) {
+    Write("solver.prototxt", kSolver + more);
+    ExpectError("caffe", kTrain, {"solver.prototxt: " + message});
+  };
+  expect("momentum: 1.5", "momentum is 1.5");
+  expect("type: 'Adam' momentum2: 1", "momentum2 is 1");
+  expect("delta: -1", "delta is -1");
+  expect("weight_decay: -1", "weight_decay is -1");
+  expect("clip_gradients: 0", "clip_gradients is 0");
+  expect("stepvalue: 20 stepvalue: 10", "stepvalue 10 comes after 20");
+  const auto replaced = [&](const string& from, const string& to, const string& message) {
+    Write("solver.prototxt", Replaced(kSolver, from, to));
+    ExpectError("caffe", kTrain, {"solver.prototxt: " + message});
+  };
+  replaced("base_lr: 0.01", "base_lr: -0.01", "base_lr is -0.01");
+  replaced("max_iter: 3", "", "max_iter is not given");
+  replaced("max_iter: 3", "max_iter: -1", "max_iter is -1");
+  replaced("lr_policy: \"fixed\"", "", "lr_policy is not given");
+}
+
 TEST_F(BadInput, WeightsAndSnapshots) {
   ASSERT_EQ(0, Run("caffe", kTrain)) << output_;
   Net("num_output: 3", "num_output: 5");
@@ -222,6 +255,9 @@ TEST_F(BadInput, WeightsAndSnapshots) {
                "where 5x144 is expected"});
   ExpectError("caffe", "test --model=net.prototxt --weights=net.prototxt", {"net.prototxt: "});
   Write("net.prototxt", kNet);
+  Write("empty.caffemodel", "");
+  ExpectError("caffe", "test --model=net.prototxt --weights=empty.caffemodel",
+              {"empty.caffemodel: holds no layer with parameters"});
   const string resume = string(kTrain) + " --snapshot=";
   ExpectError("caffe", resume + "run_iter_3.caffemodel",
               {"run_iter_3.caffemodel: is not a .solverstate file"});
@@ -236,6 +272,16 @@ TEST_F(BadInput, WeightsAndSnapshots) {
 }
 
 TEST_F(BadInput, LossThatIsNotFinite) {
+  ASSERT_EQ(0, Run("caffe", kTrain)) << output_;
+  NetParameter weights;
+  ReadProtoFromBinaryFileOrDie(Path("run_iter_3.caffemodel"), &weights);
+  for (LayerParameter& layer : *weights.mutable_layer()) {
+    if (layer.name() == "fc") layer.mutable_blobs(0)->set_data(7, NAN);
+  }
+  WriteProtoToBinaryFile(weights, Path("nan.caffemodel"));
+  ExpectError("caffe", "test --model=net.prototxt --weights=nan.caffemodel --iterations=1",
+              {"nan.caffemodel with net.prototxt: batch 0: loss is "});
+  std::filesystem::remove(Path("run_iter_3.caffemodel"));
   Write("solver.prototxt", Replaced(kSolver, "base_lr: 0.01", "base_lr: 1e30"));
   ExpectError("caffe", kTrain, {"iteration 1: loss is "});
   EXPECT_FALSE(Exists("run_iter_3.caffemodel"));

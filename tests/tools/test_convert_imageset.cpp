@@ -76,6 +76,8 @@ TEST_F(ConvertImageset, Errors) {
   ExpectToolError("convert_imageset", "images/ none db", {"none: cannot be opened"});
   ExpectToolError("convert_imageset", "--backend=leveldb images/ list db", {"leveldb"});
   ExpectToolError("convert_imageset", "--resize_width=3 images/ list db", {"--resize_height=0"});
+  ExpectToolError("convert_imageset", "--resize_width=-3 --resize_height=-3 images/ list db",
+                  {"--resize_width=-3"});
   ExpectToolError("convert_imageset", "--encode_type=abc images/ list db", {"list:1: ", "'abc'"});
   Write("images/i4.png", "no image");
   ExpectToolError("convert_imageset", "images/ list db", {"list:5: image 'images/i4.png'"});

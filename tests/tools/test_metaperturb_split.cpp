@@ -122,8 +122,9 @@ TEST_F(MetaPerturbSplit, Errors) {
   ExpectToolError("metaperturb", "split --source=none --output=out", {"none: is no LMDB"});
   ExpectToolError("metaperturb", "split --source=db --output=out --groups=0", {"--groups=0"});
   ExpectToolError("metaperturb", "split --source=db --output=out --groups=8",
-                  {"db: has 7 classes, too few for --groups=8"});
-  testing::WriteDatums(Path("one"), {testing::ByteDatum(1, 2, 2, 4)});
+                  {"db: has 7 classes, too few for --groups=8 of at least two"});
+  testing::WriteDatums(Path("one"), {testing::ByteDatum(1, 2, 2, 4), testing::ByteDatum(1, 2, 2, 5),
+                                     testing::ByteDatum(1, 2, 2, 5)});
   ExpectToolError("metaperturb", "split --source=one --output=out --groups=1",
                   {"one: class 4 has only one image"});
   testing::WriteRecords(Path("bad"), {"no datum"});
@@ -132,9 +133,9 @@ TEST_F(MetaPerturbSplit, Errors) {
   Write("file", "");
   std::filesystem::create_directory(Path("empty"));
   Write("empty/tasks.prototxt", "");
-  ExpectToolError("metaperturb", "split --source=db --output=empty",
+  ExpectToolError("metaperturb", "split --source=db --output=empty --groups=3",
                   {"empty/tasks.prototxt: is there already, made by 'something else'"});
-  ExpectToolError("metaperturb", "split --source=db --output=file/out",
+  ExpectToolError("metaperturb", "split --source=db --output=file/out --groups=3",
                   {"file/out: cannot be made"});
 }
 

@@ -117,6 +117,7 @@ TEST_F(MetaPerturbTool, PhiThatComesWithTheProjectIsTheDefault) {
   ASSERT_EQ(0, Run(model + " --output=b.prototxt --phi=none")) << output_;
   EXPECT_EQ(std::set<string>{""}, phis("b.prototxt"));
   ASSERT_EQ(0, Run(model + " --output=c.prototxt --phi=my.caffemodel")) << output_;
+  EXPECT_NE(string::npos, output_.find("--phi=my.caffemodel cannot be read here")) << output_;
   EXPECT_EQ(std::set<string>{"my.caffemodel"}, phis("c.prototxt"));
   ASSERT_EQ(0, Run("generate --model=conv4 --output=net")) << output_;
   EXPECT_EQ(std::set<string>{shipped}, phis("net/train_val_mp.prototxt"));

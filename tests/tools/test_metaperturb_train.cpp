@@ -88,6 +88,7 @@ TEST_F(MetaPerturbTrainTool, Mistakes) {
   ExpectError("--solver=missing.prototxt", {"missing.prototxt"});
   ExpectError("--solver=run.prototxt --snapshot=missing", {"missing"});
   ExpectError("--solver=run.prototxt --iterations=-1", {"--iterations=-1"});
+  ExpectError("--solver=run.prototxt --task_threads=100000", {"--task_threads=100000: must be"});
   Write("run.prototxt", string(kRun) + "max_iters: 4");
   ExpectError("--solver=run.prototxt", {"run.prototxt:5:"});
   Write("run.prototxt", string(kRun) + "max_iter: 4 task { name: 'a' }");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/algorithm/string/join.hpp>
 #include <cmath>
+#include <fstream>
 #include <map>
 
 #include "caffe/common.hpp"
@@ -18,7 +19,10 @@
 
 DEFINE_string(model, "",
               "insert: the network, a prototxt; generate: resnet20, ... (models/README.md)");
-DEFINE_string(output, "", "The prototxt to write");
+DEFINE_string(
+    output, "",
+    "What is written. insert: a prototxt; generate, split: a folder; evaluate, report: an "
+    "HTML page; plot: an SVG picture");
 DEFINE_string(phi, "",
               "File with phi, for the new layers' metaperturb_param.phi; default: the one that "
               "comes with the project; none: phi is drawn at random");
@@ -63,7 +67,11 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
   ENFORCE(FLAGS_anneal_iter >= 0) << "--anneal_iter is " << FLAGS_anneal_iter;
   ENFORCE(FLAGS_spatial_norm_factor > 0 && std::isfinite(FLAGS_spatial_norm_factor))
       << "--spatial_norm_factor=" << FLAGS_spatial_norm_factor << ": must be positive";
-  if (!FLAGS_phi.empty() && FLAGS_phi != "none") options.param.set_phi(FLAGS_phi);
+  if (!FLAGS_phi.empty() && FLAGS_phi != "none") {
+    options.param.set_phi(FLAGS_phi);
+    // It may be meant for another folder or machine.
+    if (!std::ifstream(FLAGS_phi)) LOG(WARNING) << "--phi=" << FLAGS_phi << " cannot be read here";
+  }
   if (FLAGS_phi.empty() && !FLAGS_shared) options.param.set_phi(metaperturb::ShippedPhi());
   if (FLAGS_spatial_norm_factor != 32) {
     options.param.set_spatial_norm_factor(static_cast<float>(FLAGS_spatial_norm_factor));

@@ -1,5 +1,7 @@
 // metaperturb COMMAND [FLAGS]: the meta-solver and its helpers.
 
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <map>
 #include <string>
@@ -112,7 +114,11 @@ int main(int argc, char** argv) {
         << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
     const Command& command = Find(argv[1]);
     ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
-    return command.run();
+    const int status = command.run();
+    errno = 0;
+    ENFORCE(std::cout.flush()) << "standard output cannot be written"
+                               << (errno ? std::string(": ") + std::strerror(errno) : "");
+    return status;
   } catch (const std::exception& e) {
     std::cerr << "ERROR: " << e.what() << std::endl;
     return 1;

@@ -102,9 +102,9 @@ int RunSplit() {
   db->Open(FLAGS_source, caffe::db::READ);
   std::unique_ptr<caffe::db::Cursor> cursor(db->NewCursor());
   const Classes classes = ReadClasses(FLAGS_source, cursor.get());
-  ENFORCE(static_cast<int>(classes.size()) >= FLAGS_groups)
+  ENFORCE(static_cast<int>(classes.size()) / 2 >= FLAGS_groups)
       << FLAGS_source << ": has " << classes.size()
-      << " classes, too few for --groups=" << FLAGS_groups;
+      << " classes, too few for --groups=" << FLAGS_groups << " of at least two";
   vector<std::pair<Half, Half>> groups;
   try {
     groups = Divide(classes, FLAGS_groups, seed);

@@ -1,6 +1,7 @@
 #include "caffe/layers/data_layer.hpp"
 
 #include <opencv2/imgcodecs.hpp>
+#include <set>
 
 #include "caffe/net.hpp"
 #include "testing/blob_util.hpp"
@@ -89,6 +90,28 @@ TYPED_TEST(DataLayerTest, SolversShareTheRecords) {
     LayerRun<TypeParam> test(param, {}, 2);
     test.Forward();
     EXPECT_EQ(this->Labels(test), (vector<TypeParam>{0, 1}));
+  }
+  Caffe::set_solver_count(1);
+  Caffe::set_solver_rank(0);
+}
+
+TYPED_TEST(DataLayerTest, SolversThatSkipShareTheRecords) {
+  this->WriteImages(6);
+  LayerParameter param = this->Param(1);
+  param.mutable_data_param()->set_rand_skip(5);
+  Caffe::set_solver_count(2);
+  for (unsigned int seed = 1; seed <= 8; ++seed) {
+    std::multiset<TypeParam> read;
+    for (int rank = 0; rank < 2; ++rank) {
+      Caffe::set_solver_rank(rank);
+      Caffe::set_random_seed(seed + rank);
+      LayerRun<TypeParam> run(param, {}, 2);
+      for (int pass = 0; pass < 3; ++pass) {
+        run.Forward();
+        read.insert(this->Labels(run)[0]);
+      }
+    }
+    EXPECT_EQ((std::multiset<TypeParam>{0, 1, 2, 3, 4, 5}), read) << "seed " << seed;
   }
   Caffe::set_solver_count(1);
   Caffe::set_solver_rank(0);
