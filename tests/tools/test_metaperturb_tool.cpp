@@ -64,6 +64,14 @@ TEST_F(MetaPerturbTool, Commands) {
   ExpectError("plot more", "unexpected argument 'more'");
 }
 
+TEST_F(MetaPerturbTool, OutputThatIsLostIsAnError) {
+  const string command =
+      "cd " + directory_ + " && " + METAPERTURB_BIN_DIR + "/metaperturb help >/dev/full 2>errors";
+  const int status = std::system(command.c_str());
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  EXPECT_EQ("ERROR: standard output cannot be written; is the disk full?\n", Read("errors"));
+}
+
 // Each flag in tools/metaperturb/ is listed by the help of a command.
 TEST_F(MetaPerturbTool, HelpListsEveryFlag) {
   string help;

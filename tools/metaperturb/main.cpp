@@ -1,7 +1,5 @@
 // metaperturb COMMAND [FLAGS]: the meta-solver and its helpers.
 
-#include <cerrno>
-#include <cstring>
 #include <iostream>
 #include <map>
 #include <string>
@@ -99,25 +97,27 @@ int Help(int argc, char** argv) {
   return 0;
 }
 
+int Run(int argc, char** argv) {
+  if (caffe::IsHelpAsked(argc, argv) || (argc > 1 && argv[1] == std::string("help"))) {
+    return Help(argc, argv);
+  }
+  // The meta-solver binds its threads itself.
+  caffe::ConfigureThreads(argv, false);
+  gflags::SetUsageMessage(kUsage);
+  caffe::GlobalInit(&argc, &argv);
+  ENFORCE(argc >= 2)
+      << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
+  const Command& command = Find(argv[1]);
+  ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
+  return command.run();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    if (caffe::IsHelpAsked(argc, argv) || (argc > 1 && argv[1] == std::string("help"))) {
-      return Help(argc, argv);
-    }
-    // The meta-solver binds its threads itself.
-    caffe::ConfigureThreads(argv, false);
-    gflags::SetUsageMessage(kUsage);
-    caffe::GlobalInit(&argc, &argv);
-    ENFORCE(argc >= 2)
-        << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
-    const Command& command = Find(argv[1]);
-    ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
-    const int status = command.run();
-    errno = 0;
-    ENFORCE(std::cout.flush()) << "standard output cannot be written"
-                               << (errno ? std::string(": ") + std::strerror(errno) : "");
+    const int status = Run(argc, argv);
+    ENFORCE(std::cout.flush()) << "standard output cannot be written; is the disk full?";
     return status;
   } catch (const std::exception& e) {
     std::cerr << "ERROR: " << e.what() << std::endl;
