@@ -85,6 +85,11 @@ void MetaPerturbLayer<Dtype>::InitBlobs() {
   blobs.emplace_back(new Blob<Dtype>(vector<int>{kPhiSize}));
   const string& file = param_.phi();
   if (file.empty()) {
+    if (this->phase_ == TRAIN && this->layer_param_.param_size() == 0) {
+      LOG(WARNING) << "Layer '" << this->layer_param_.name()
+                   << "': phi is random and is not learned, unless weights bring one: "
+                      "metaperturb_param.phi is not given";
+    }
     caffe_rng_gaussian(kPhiSize, Dtype(0), Dtype(0.01), blobs[0]->mutable_cpu_data());
   } else {
     const vector<double> phi = ReadPhi(file);

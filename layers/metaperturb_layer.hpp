@@ -38,7 +38,8 @@ namespace caffe {
 ///   noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
 ///   moving_average_fraction = 0.9; phi: file with phi, else phi is drawn from N(0, 0.01^2).
 /// In float, a ReLU that works in place on the top is computed in the same pass.
-/// A layer with no `param` entry keeps phi fixed; `param { name: "phi" }` shares and learns it.
+/// A layer with no `param` entry keeps phi fixed (without a file it warns); `param { name: "phi" }`
+/// shares and learns it.
 ///
 /// Errors: TRAIN with N = 1; phi of another size; a missing or damaged phi file; in-place use.
 template <typename Dtype>

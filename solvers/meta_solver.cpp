@@ -79,6 +79,7 @@ void MetaSolver<Dtype>::Check() const {
   ENFORCE(param_.max_iter() <= INT_MAX) << "max_iter is " << param_.max_iter();
   ENFORCE(param_.average_loss() > 0) << "average_loss is 0";
   ENFORCE(!param_.phi_param().empty()) << "phi_param is empty";
+  ENFORCE(param_.lookahead_rate() >= 0) << "lookahead_rate is " << param_.lookahead_rate();
   std::set<string> names;
   double weights = 0;
   for (const MetaTaskParameter& task : param_.task()) {

@@ -271,6 +271,19 @@ TEST(MetaPerturbLayerTest, PhiIsFrozenUnlessNamed) {
   EXPECT_EQ(shared.layer->layer_param().param(1).lr_mult(), 0);
 }
 
+TEST(MetaPerturbLayerTest, ARandomPhiThatIsNotLearnedIsAWarning) {
+  Blob<float> x(2, 3, 4, 4);
+  LayerParameter learned = Definition("");
+  learned.add_param()->set_name("phi");
+  ::testing::internal::CaptureStderr();
+  const LayerRun<float> random(Definition(""), {&x});
+  EXPECT_NE(std::string::npos,
+            ::testing::internal::GetCapturedStderr().find("Layer 'mp': phi is random"));
+  ::testing::internal::CaptureStderr();
+  const LayerRun<float> test(Definition("", TEST), {&x}), other(learned, {&x});
+  EXPECT_EQ("", ::testing::internal::GetCapturedStderr());
+}
+
 TEST(MetaPerturbLayerTest, LoadsPhiFromFiles) {
   std::string folder;
   MakeTempDir(&folder);

@@ -242,6 +242,12 @@ TEST_F(BadInput, SolverValues) {
     ExpectError("caffe", kTrain, {"solver.prototxt: " + message});
   };
   replaced("base_lr: 0.01", "base_lr: -0.01", "base_lr is -0.01");
+  Write("meta.prototxt", Replaced(kMeta, "base_lr: 0.01", "base_lr: -0.01"));
+  MetaNet();
+  ExpectError("metaperturb", kMetaTrain, {"meta.prototxt: theta: base_lr is -0.01"});
+  Write("meta.prototxt", string(kMeta) + "lookahead_rate: -1");
+  ExpectError("metaperturb", kMetaTrain, {"meta.prototxt: lookahead_rate is -1"});
+  Write("net.prototxt", kNet);
   replaced("max_iter: 3", "", "max_iter is not given");
   replaced("max_iter: 3", "max_iter: -1", "max_iter is -1");
   replaced("lr_policy: \"fixed\"", "", "lr_policy is not given");

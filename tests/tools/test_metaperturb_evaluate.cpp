@@ -303,7 +303,12 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   expect(good + "--epsilon=2,x", {"--epsilon=2,x: 'x' is no positive number"});
   expect(good + "--epsilon=2 --norm=1", {"--norm=1: inf or 2"});
   expect(good + "--epsilon=2 --attack_steps=0", {"--attack_steps=0"});
-  expect(good + "--samples=1 --json=no/where.json", {"no/where.json: cannot be written"});
+  // Before anything else is looked at.
+  const string missing = "--model=missing --weights=missing ";
+  expect(missing + "--json=no/where.json", {"no/where.json: cannot be written: No such file"});
+  expect(missing + "--output=no/where.html", {"no/where.html: cannot be written: No such file"});
+  expect(missing + "--output=page.html", {"missing"});
+  EXPECT_FALSE(Exists("page.html"));
   Write("plain.prototxt",
         "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { "
         "dim: 1 dim: 2 dim: 6 dim: 6 } } }");

@@ -1,6 +1,10 @@
 // metaperturb evaluate: how good a trained network's predictions are, mean over noise samples.
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -276,6 +280,16 @@ Evaluation EvaluateAll(NetParameter param) {
   return result;
 }
 
+// Attacks may take hours: what cannot be written is to be found before them.
+void CheckWritable(const string& file) {
+  if (file.empty()) return;
+  const bool was_there = std::filesystem::exists(file);
+  const bool good = std::ofstream(file, std::ios::app).good();
+  const int error = errno;
+  ENFORCE(good) << file << ": cannot be written: " << std::strerror(error);
+  if (!was_there) std::filesystem::remove(file);
+}
+
 }  // namespace
 }  // namespace caffe
 
@@ -285,6 +299,8 @@ int RunEvaluate() {
   ENFORCE(!FLAGS_weights.empty()) << "--weights is not given";
   ENFORCE(FLAGS_samples > 0) << "--samples=" << FLAGS_samples << ": must be above 0";
   ENFORCE(FLAGS_images >= 0) << "--images=" << FLAGS_images << ": must not be negative";
+  CheckWritable(FLAGS_json);
+  CheckWritable(FLAGS_output);
   NetParameter stated, param;
   ReadNetParamsFromTextFileOrDie(FLAGS_model, &stated);
   stated.mutable_state()->set_phase(TEST);
