@@ -121,9 +121,10 @@ TYPED_TEST(NetWeightsTest, NothingFits) {
       this->net_.CopyTrainedLayersFrom(Stored(source)),
       "none of the 2 stored layers with parameters has the name of one in net 'n' (stored: "
       "'p', ...)");
+  Net<TypeParam> empty(NetFromText(Text({})));
+  EXPECT_ERROR(this->net_.CopyTrainedLayersFrom(Stored(empty)), "holds no layer with parameters");
   // A net without parameters asks for nothing.
-  const Net<TypeParam> empty(NetFromText(Text({})));
-  EXPECT_EQ(ErrorOf([&] { this->net_.CopyTrainedLayersFrom(Stored(empty)); }), "");
+  EXPECT_EQ(ErrorOf([&] { empty.CopyTrainedLayersFrom(Stored(empty)); }), "");
 }
 
 TYPED_TEST(NetWeightsTest, ShapesMustFit) {
