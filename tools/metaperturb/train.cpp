@@ -45,7 +45,7 @@ MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup
   const int threads = std::min(omp_get_max_threads(), cpus);
   const int tasks = (param.task_size() + group->size() - 1) / group->size();
   MetaParallelism how;
-  const int most = 1024;  // beyond, OpenMP takes minutes to start them, or fails
+  const int most = 1024;  // of far more, OpenMP ends the process
   ENFORCE(FLAGS_task_threads >= 0 && FLAGS_task_threads <= most)
       << "--task_threads=" << FLAGS_task_threads << ": must be from 0 to " << most;
   how.group = group;
