@@ -37,7 +37,8 @@ void GlobalInit(int* pargc, char*** pargv) {
   FLAGS_log_year_in_prefix = false;  // Caffe's log lines, as parse_log.py reads them
   if (IsHelpAsked(*pargc, *pargv)) {
     std::cout << gflags::ProgramUsage() << "\n\nFlags with their defaults (--helpfull: all):\n";
-    PrintFlags(std::cout, OwnFlags());
+    const vector<string> own = OwnFlags();
+    PrintFlags(std::cout, {own.begin(), own.end()});
     std::exit(0);
   }
   gflags::ParseCommandLineFlags(pargc, pargv, true);

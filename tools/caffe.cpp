@@ -8,6 +8,7 @@
 #include "caffe/util/device.hpp"
 #include "caffe/util/signal_handler.h"
 #include "tools/common/use_device.hpp"
+#include "util/flag_help.hpp"
 #include "util/nearest_name.hpp"
 #include "util/snapshots.hpp"
 #include "util/threads.hpp"
@@ -282,8 +283,18 @@ int Run(int argc, char** argv) {
     std::cerr << kUsage << std::endl;
     return 1;
   }
-  const map<string, void (*)()> commands = {
-      {"train", &Train}, {"test", &Test}, {"time", &Time}, {"device_query", &DeviceQuery}};
+  struct Command {
+    void (*run)();
+    vector<CommandFlag> flags;
+  };
+  const map<string, Command> commands = {
+      {"train",
+       {&Train,
+        {"solver", "snapshot", "snapshot_keep", "weights", "gpu", "level", "stage", "sigint_effect",
+         "sighup_effect"}}},
+      {"test", {&Test, {"model", "weights", "iterations", "gpu", "level", "stage"}}},
+      {"time", {&Time, {"model", "iterations", "phase", "gpu", "level", "stage"}}},
+      {"device_query", {&DeviceQuery, {"gpu"}}}};
   const auto command = commands.find(argv[1]);
   if (command == commands.end()) {
     vector<string> names;
@@ -291,7 +302,11 @@ int Run(int argc, char** argv) {
     THROW_ERROR << "unknown command '" << argv[1] << "'" << DidYouMean(argv[1], names)
                 << "; train, test, time or device_query";
   }
-  command->second();
+  // Upstream takes them without a word, and so do the scripts that were written for it.
+  for (const string& flag : GivenBeside(command->second.flags)) {
+    LOG(WARNING) << "--" << flag << " is not a flag of " << argv[1] << " and has no effect";
+  }
+  command->second.run();
   return 0;
 }
 

@@ -1,6 +1,8 @@
 #include "util/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,19 +39,45 @@ bool IsWrittenInto(const std::string& path) {
   return folder.compare(0, 6, "/proc/") == 0 || (folder == "/dev" && fs::is_symlink(path, error));
 }
 
+// Whether an open file is still what stands under the name.
+bool IsNamed(int descriptor, const std::string& path) {
+  struct stat open_file, named;
+  return fstat(descriptor, &open_file) == 0 && stat(path.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+// An empty file that nobody else writes; -1 and errno where there can be none. The lock ends with
+// the descriptor. Who waited for it finds that the file before was renamed or removed.
+int OpenLocked(const std::string& path) {
+  for (;;) {
+    const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor < 0) return -1;
+    while (flock(descriptor, LOCK_EX) != 0 && errno == EINTR) {
+    }  // another error: a file system without locks
+    if (IsNamed(descriptor, path)) {
+      if (ftruncate(descriptor, 0) == 0) return descriptor;
+      const int error = errno;
+      close(descriptor);
+      errno = error;
+      return -1;
+    }
+    close(descriptor);
+  }
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::string& path)
     : path_(path),
       target_(WithoutLinks(path)),
       temporary_(target_ + ".tmp"),
-      descriptor_(open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+      descriptor_(OpenLocked(temporary_)) {
   if (descriptor_ < 0) Fail();
 }
 
 AtomicFile::~AtomicFile() {
+  if (!committed_) unlink(temporary_.c_str());  // under the lock: it is this file's own
   if (descriptor_ >= 0) close(descriptor_);
-  if (!committed_) unlink(temporary_.c_str());
 }
 
 void AtomicFile::Write(const void* bytes, size_t size) {
@@ -65,10 +93,15 @@ void AtomicFile::Write(const void* bytes, size_t size) {
 
 void AtomicFile::Commit() {
   if (fsync(descriptor_) != 0) Fail();
+  // Closing may tell of an error, and must come first; the copy keeps the lock for the renaming.
+  const int lock = dup(descriptor_);
+  if (lock < 0) Fail();
   const int status = close(descriptor_);
-  descriptor_ = -1;
+  descriptor_ = lock;
   if (status != 0 || std::rename(temporary_.c_str(), target_.c_str()) != 0) Fail();
   committed_ = true;
+  close(descriptor_);
+  descriptor_ = -1;
 }
 
 void AtomicFile::Fail() const {

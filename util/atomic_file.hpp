@@ -8,7 +8,9 @@ namespace caffe {
 
 /// A file that appears under its name whole or not at all: it is written as PATH.tmp, which Commit
 /// renames. Without Commit that is removed and what stood under the name stays. A symbolic link
-/// stays one: what it points to is replaced. Errors name the file and say why it cannot be written.
+/// stays one: what it points to is replaced. Of several programs or threads that write the same
+/// path one waits for the other's Commit or end; the last one's file stays. Errors name the file
+/// and say why it cannot be written.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 namespace caffe {
 
@@ -39,11 +40,36 @@ vector<string> OwnFlags() {
   return own;
 }
 
-void PrintFlags(std::ostream& out, const vector<string>& names) {
-  for (const string& name : names) {
-    const gflags::CommandLineFlagInfo flag = gflags::GetCommandLineFlagInfoOrDie(name.c_str());
-    out << "  --" << name << "=" << flag.default_value << "\n      " << flag.description << "\n";
+namespace {
+
+// gflags writes 0.1 as 0.10000000000000001.
+string DefaultOf(const gflags::CommandLineFlagInfo& flag) {
+  if (flag.type != "double") return flag.default_value;
+  std::ostringstream text;
+  text << std::stod(flag.default_value);
+  return text.str();
+}
+
+}  // namespace
+
+void PrintFlags(std::ostream& out, const vector<CommandFlag>& flags) {
+  for (const CommandFlag& own : flags) {
+    const auto flag = gflags::GetCommandLineFlagInfoOrDie(own.name.c_str());
+    out << "  --" << own.name << "=" << DefaultOf(flag) << "\n      "
+        << (own.description.empty() ? flag.description : own.description) << "\n";
   }
+}
+
+vector<string> GivenBeside(const vector<CommandFlag>& flags) {
+  vector<string> beside;
+  for (const string& name : OwnFlags()) {
+    const bool known = std::any_of(flags.begin(), flags.end(),
+                                   [&](const CommandFlag& flag) { return flag.name == name; });
+    if (!known && !gflags::GetCommandLineFlagInfoOrDie(name.c_str()).is_default) {
+      beside.push_back(name);
+    }
+  }
+  return beside;
 }
 
 }  // namespace caffe

@@ -62,6 +62,8 @@ TEST_F(MetaPerturbTool, Commands) {
   ExpectError("inser", "unknown command 'inser' (did you mean 'insert'?)");
   ExpectError("", "no command is given");
   ExpectError("plot more", "unexpected argument 'more'");
+  ExpectError("plot --log=a:b --output=c.svg --epsilon=3", "--epsilon is not a flag of plot");
+  ExpectError("report --noshared", "--shared is not a flag of report");
 }
 
 TEST_F(MetaPerturbTool, OutputThatIsLostIsAnError) {
@@ -70,6 +72,16 @@ TEST_F(MetaPerturbTool, OutputThatIsLostIsAnError) {
   const int status = std::system(command.c_str());
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
   EXPECT_EQ("ERROR: standard output cannot be written; is the disk full?\n", Read("errors"));
+}
+
+// What a flag means to the command that was asked about, and defaults as one writes them.
+TEST_F(MetaPerturbTool, HelpIsOfTheCommand) {
+  EXPECT_EQ(0, Run("report --help"));
+  EXPECT_NE(string::npos, output_.find("  --output=\n      HTML page\n")) << output_;
+  EXPECT_EQ(0, Run("plot --help"));
+  EXPECT_NE(string::npos, output_.find("  --output=\n      SVG picture\n")) << output_;
+  EXPECT_EQ(0, Run("insert --help"));
+  EXPECT_NE(string::npos, output_.find("  --drop_prob=0.1\n")) << output_;
 }
 
 // Each flag in tools/metaperturb/ is listed by the help of a command.

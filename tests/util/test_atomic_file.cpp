@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "testing/blob_util.hpp"
 #include "testing/data_util.hpp"
@@ -44,6 +45,33 @@ TEST_F(AtomicFileTest, WriteFileReplacesAllOrNothing) {
   EXPECT_ERROR(WriteFile(Path("no/such/file"), ""), "no/such/file: cannot be written: No such");
   EXPECT_ERROR(WriteFile(directory_, "x"), directory_ + ": cannot be written: ");
   EXPECT_TRUE(std::filesystem::is_directory(directory_));
+}
+
+// Each takes the temporary file for itself: what can be read is always one writer's whole text.
+TEST_F(AtomicFileTest, WritersOfOneFileDoNotMix) {
+  const string path = Write("file", string(1000, 'a'));
+  const size_t kSize = 1 << 20;
+  std::vector<std::thread> writers;
+  for (const char letter : {'b', 'c', 'd'}) {
+    writers.emplace_back([&path, letter] {
+      for (int i = 0; i < 20; ++i) {
+        AtomicFile file(path);
+        const string half(kSize / 2, letter);
+        file.Write(half.data(), half.size());
+        std::this_thread::yield();
+        file.Write(half.data(), half.size());
+        if (i % 4 != 3) file.Commit();
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    const string text = Read("file");
+    EXPECT_TRUE(text.size() == 1000 || text.size() == kSize) << text.size();
+    EXPECT_EQ(text.find_first_not_of(text[0]), string::npos) << text[0];
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(Read("file").size(), kSize);
+  EXPECT_FALSE(Exists("file.tmp"));
 }
 
 // A reader on the other end of a pipe gets the text; a renamed file would take the pipe's place.

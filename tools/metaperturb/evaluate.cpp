@@ -26,16 +26,16 @@
 #include "util/prediction_scores.hpp"
 #include "util/progress.hpp"
 
-DEFINE_string(weights, "", "evaluate: the trained network (.caffemodel)");
-DEFINE_int32(samples, 100, "evaluate: noise samples whose softmax is averaged");
-DEFINE_int32(images, 0, "evaluate: images to evaluate, from the first; 0: all of the data layer's");
-DEFINE_string(json, "", "evaluate: file for the numbers");
+DEFINE_string(weights, "", "The trained network (.caffemodel)");
+DEFINE_int32(samples, 100, "Noise samples whose softmax is averaged");
+DEFINE_int32(images, 0, "Images to evaluate, from the first; 0: all of the data layer's");
+DEFINE_string(json, "", "File for the numbers");
 DEFINE_string(epsilon, "",
-              "evaluate: radii of attacks by projected gradient descent, in pixel values of 255, "
+              "Radii of attacks by projected gradient descent, in pixel values of 255, "
               "separated by commas");
-DEFINE_string(norm, "inf", "evaluate: norm of the attacks, inf or 2");
-DEFINE_int32(attack_steps, 20, "evaluate: steps of an attack");
-DEFINE_int32(attack_samples, 5, "evaluate: noise samples whose mean gradient an attack follows");
+DEFINE_string(norm, "inf", "Norm of the attacks, inf or 2");
+DEFINE_int32(attack_steps, 20, "Steps of an attack");
+DEFINE_int32(attack_samples, 5, "Noise samples whose mean gradient an attack follows");
 DECLARE_string(model);
 DECLARE_string(output);
 DECLARE_int64(seed);

@@ -22,26 +22,21 @@
 DECLARE_string(model);
 DECLARE_string(output);
 DECLARE_int32(anneal_iter);
-DEFINE_bool(mp, false, "generate: with MetaPerturb layers");
-DEFINE_int32(classes, 10, "generate: number of classes");
-DEFINE_int32(crop, 0,
-             "generate: height and width of the network's input; 0: what the model is meant for");
-DEFINE_int32(batch, 128, "generate: images per training batch");
-DEFINE_int32(test_batch, 100, "generate: images per test batch");
+DEFINE_bool(mp, false, "With MetaPerturb layers");
+DEFINE_int32(classes, 10, "Number of classes");
+DEFINE_int32(crop, 0, "Height and width of the network's input; 0: what the model is meant for");
+DEFINE_int32(batch, 128, "Images per training batch");
+DEFINE_int32(test_batch, 100, "Images per test batch");
 DEFINE_int32(test_images, 0,
-             "generate: images in the test set; 0: those of --test_source, and 10000 where that is "
+             "Images in the test set; 0: those of --test_source, and 10000 where that is "
              "not there yet");
-DEFINE_int32(test_samples, 1,
-             "generate: noise samples whose softmax is averaged in TEST, with MetaPerturb");
-DEFINE_string(train_source, "data/train_lmdb", "generate: LMDB with the training images");
-DEFINE_string(test_source, "data/test_lmdb", "generate: LMDB with the test images");
-DEFINE_int32(max_iter, 10000, "generate: training steps");
-DEFINE_int32(tests, 20, "generate: tests during the training");
-DEFINE_double(base_lr, 1e-3, "generate: learning rate at the beginning");
-DEFINE_int64(seed, -1,
-             "split: of the choice, evaluate: of the noise, 1 if not given; generate: the solver's "
-             "random_seed; negative: "
-             "drawn from the system");
+DEFINE_int32(test_samples, 1, "Noise samples whose softmax is averaged in TEST, with MetaPerturb");
+DEFINE_string(train_source, "data/train_lmdb", "LMDB with the training images");
+DEFINE_string(test_source, "data/test_lmdb", "LMDB with the test images");
+DEFINE_int32(max_iter, 10000, "Training steps");
+DEFINE_int32(tests, 20, "Tests during the training");
+DEFINE_double(base_lr, 1e-3, "Learning rate at the beginning");
+DEFINE_int64(seed, -1, "Seed of the random choices");
 
 metaperturb::InsertOptions InsertOptionsFromFlags();
 

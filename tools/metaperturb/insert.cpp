@@ -17,12 +17,8 @@
 #include "util/error.hpp"
 #include "util/nearest_name.hpp"
 
-DEFINE_string(model, "",
-              "insert: the network, a prototxt; generate: resnet20, ... (models/README.md)");
-DEFINE_string(
-    output, "",
-    "What is written. insert: a prototxt; generate, split: a folder; evaluate, report: an "
-    "HTML page; plot: an SVG picture");
+DEFINE_string(model, "", "The network, a prototxt");
+DEFINE_string(output, "", "What is written");
 DEFINE_string(phi, "",
               "File with phi, for the new layers' metaperturb_param.phi; default: the one that "
               "comes with the project; none: phi is drawn at random");
@@ -33,9 +29,10 @@ DEFINE_string(
     "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "
     "knows no such field (python_param.param_str)");
 DEFINE_int32(anneal_iter, 0,
-             "Passes over which the perturbation, or dropblock, rises to its full strength");
+             "Passes over which the perturbation, or dropblock, rises to its full strength; 0: it "
+             "has it from the start");
 DEFINE_string(regularizer, "metaperturb",
-              "insert: metaperturb, cutout, dropblock, information_dropout, label_smoothing, "
+              "metaperturb, cutout, dropblock, information_dropout, label_smoothing, "
               "manifold_mixup, mixup or stochastic_depth");
 DEFINE_double(drop_prob, 0.1, "dropblock: share of the activations that are dropped");
 DEFINE_int32(block_size, 7, "dropblock: side of the dropped squares");

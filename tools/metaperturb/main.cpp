@@ -41,7 +41,7 @@ constexpr char kUsage[] =
 
 struct Command {
   int (*run)();
-  std::vector<std::string> flags;
+  std::vector<caffe::CommandFlag> flags;
 };
 
 // Flags that several commands have are defined in the file of one of them.
@@ -49,27 +49,84 @@ const std::map<std::string, Command>& Commands() {
   static const std::map<std::string, Command> commands = {
       {"train",
        {RunTrain,
-        {"solver", "snapshot", "iterations", "runs", "select_on", "tasks_at_once", "task_threads",
-         "gpu"}}},
+        {"solver",
+         "snapshot",
+         "iterations",
+         "runs",
+         "select_on",
+         "tasks_at_once",
+         "task_threads",
+         {"gpu",
+          "GPU to run on, by its number; several (0,1) or 'all': for the processes of mpirun, one "
+          "for each; without it the CPU"}}}},
 #ifndef METAPERTURB_FOREIGN_HOST
-      {"split", {RunSplit, {"source", "output", "groups", "seed"}}},
+      {"split",
+       {RunSplit,
+        {"source",
+         {"output", "Folder to write the tasks' LMDBs to"},
+         "groups",
+         {"seed", "Of the choice of groups and halves; 1 if not given"}}}},
 #endif
       {"insert",
        {RunInsert,
-        {"model", "output", "phi", "shared", "spatial_norm_factor", "anneal_iter", "host",
-         "regularizer", "drop_prob", "block_size", "max_alpha", "kl_weight", "mixup_alpha",
-         "positions", "label_smoothing", "cutout_length", "survival_prob"}}},
+        {"model",
+         {"output", "The network with the new layers, a prototxt"},
+         "phi",
+         "shared",
+         "spatial_norm_factor",
+         "anneal_iter",
+         "host",
+         "regularizer",
+         "drop_prob",
+         "block_size",
+         "max_alpha",
+         "kl_weight",
+         "mixup_alpha",
+         "positions",
+         "label_smoothing",
+         "cutout_length",
+         "survival_prob"}}},
       {"generate",
        {RunGenerate,
-        {"model", "output", "mp", "classes", "crop", "batch", "test_batch", "test_images",
-         "test_samples", "train_source", "test_source", "max_iter", "tests", "base_lr", "seed",
-         "phi", "spatial_norm_factor", "anneal_iter", "host"}}},
+        {{"model", "resnet20, vgg9, conv4, mobilenet, ... (models/README.md)"},
+         {"output", "A file (.prototxt), or a folder for the network and its solvers"},
+         "mp",
+         "classes",
+         "crop",
+         "batch",
+         "test_batch",
+         "test_images",
+         "test_samples",
+         "train_source",
+         "test_source",
+         "max_iter",
+         "tests",
+         "base_lr",
+         {"seed", "The solvers' random_seed; negative: they have none"},
+         "phi",
+         "spatial_norm_factor",
+         {"anneal_iter", "Passes over which the perturbation rises; 0: 40 % of max_iter"},
+         "host"}}},
       {"evaluate",
        {RunEvaluate,
-        {"model", "weights", "samples", "images", "output", "json", "epsilon", "norm",
-         "attack_steps", "attack_samples", "seed", "gpu"}}},
-      {"plot", {RunPlot, {"log", "output"}}},
-      {"report", {RunReport, {"csv", "output", "phi"}}}};
+        {{"model", "The network, a prototxt with a data layer and a softmax loss in phase TEST"},
+         "weights",
+         "samples",
+         "images",
+         {"output", "HTML page with the table and the plots"},
+         "json",
+         "epsilon",
+         "norm",
+         "attack_steps",
+         "attack_samples",
+         {"seed", "Of the noise; 1 if not given"},
+         {"gpu", "GPU to run on, by its number; without it the CPU"}}}},
+      {"plot", {RunPlot, {"log", {"output", "SVG picture"}}}},
+      {"report",
+       {RunReport,
+        {"csv",
+         {"output", "HTML page"},
+         {"phi", "File with the phi that the run learned, for its numbers and its curves"}}}}};
   return commands;
 }
 
@@ -109,6 +166,9 @@ int Run(int argc, char** argv) {
       << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
   const Command& command = Find(argv[1]);
   ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
+  const std::vector<std::string> beside = caffe::GivenBeside(command.flags);
+  ENFORCE(beside.empty()) << "--" << beside[0] << " is not a flag of " << argv[1]
+                          << "; `metaperturb " << argv[1] << " --help` lists them";
   return command.run();
 }
 

@@ -10,7 +10,7 @@
 #include "util/error.hpp"
 
 DECLARE_string(output);
-DEFINE_string(log, "", "plot: logs of `caffe train`, as NAME:FILE,NAME:FILE");
+DEFINE_string(log, "", "Logs of `caffe train`, as NAME:FILE,NAME:FILE");
 
 namespace {
 

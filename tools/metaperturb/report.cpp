@@ -14,7 +14,7 @@
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
-DEFINE_string(csv, "", "report: the run's numbers, as MetaSolverParameter.csv wrote them");
+DEFINE_string(csv, "", "The run's numbers, as MetaSolverParameter.csv wrote them");
 DECLARE_string(output);
 DECLARE_string(phi);
 

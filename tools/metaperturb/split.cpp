@@ -16,8 +16,8 @@
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
-DEFINE_string(source, "", "split: LMDB of labelled images");
-DEFINE_int32(groups, 5, "split: groups that the classes are divided into; each gives two tasks");
+DEFINE_string(source, "", "LMDB of labelled images");
+DEFINE_int32(groups, 5, "Groups that the classes are divided into; each gives two tasks");
 DECLARE_string(output);
 DECLARE_int64(seed);
 

@@ -19,22 +19,22 @@
 #include "util/error.hpp"
 #include "util/threads.hpp"
 
-DEFINE_string(solver, "", "train: definition of the run (.prototxt, MetaSolverParameter)");
+DEFINE_string(solver, "", "Definition of the run (.prototxt, MetaSolverParameter)");
 DEFINE_string(snapshot, "",
-              "train: snapshot (.metastate) to resume from; 'latest': the newest of "
+              "Snapshot (.metastate) to resume from; 'latest': the newest of "
               "snapshot_prefix that is whole");
-DEFINE_int32(iterations, 0, "train: meta-steps, in place of max_iter");
+DEFINE_int32(iterations, 0, "Meta-steps, in place of max_iter");
 DEFINE_int32(runs, 1,
-             "train: meta-training runs, from random_seed, random_seed + 1, ...; what they write "
+             "Meta-training runs, from random_seed, random_seed + 1, ...; what they write "
              "has _run0, _run1, ... in its name");
 DEFINE_string(select_on, "",
-              "train: solver (.prototxt, SolverParameter) of a target task that is not among the "
+              "Solver (.prototxt, SolverParameter) of a target task that is not among the "
               "sources: it is trained with every run's phi, and the best copied to "
               "PREFIX_phi.caffemodel");
 DEFINE_int32(tasks_at_once, 0,
-             "train: tasks to compute at a time in each process; 0: what the CPUs suggest");
+             "Tasks to compute at a time in each process; 0: what the CPUs suggest");
 DEFINE_int32(task_threads, 0,
-             "train: threads for each of them; 0: the process's CPUs divided by tasks_at_once");
+             "Threads for each of them; 0: the process's CPUs divided by tasks_at_once");
 
 namespace caffe {
 namespace {
