@@ -1,5 +1,6 @@
 #include "caffe/solver.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <numeric>
@@ -172,6 +173,7 @@ void Solver<Dtype>::InitTrainNet() {
   const string file = param_.has_net() ? param_.net() : param_.train_net();
   const NetParameter& text = param_.has_net_param() ? param_.net_param() : param_.train_net_param();
   net_ = MakeNet<Dtype>(file, Definition(file, text, TRAIN, &param_.train_state()));
+  InFile(file, [&] { ENFORCE(!net_->layers().empty()) << "there is no layer in phase TRAIN"; });
   LoadWeights(param_, net_.get());
 }
 
@@ -300,12 +302,20 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   CHECK(Caffe::root_solver());
   LOG(INFO) << "Solving " << net_->name();
   LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
+  const auto& weights = net_->blob_loss_weights();
+  if (std::all_of(weights.begin(), weights.end(), [](Dtype weight) { return weight == 0; })) {
+    LOG(WARNING) << "net '" << net_->name() << "' has no loss: nothing is learned";
+  }
   requested_early_exit_ = false;
   if (resume_file) {
     LOG(INFO) << "Restoring previous solver status from " << resume_file;
     Restore(resume_file);
   }
   const int start_iter = iter_;
+  if (iter_ > 0 && iter_ >= param_.max_iter()) {
+    LOG(WARNING) << "Iteration " << iter_ << " is reached already and max_iter is "
+                 << param_.max_iter() << ": nothing is trained";
+  }
   Step(param_.max_iter() - iter_);
   if ((param_.snapshot_after_train() || requested_early_exit_) && snapshot_iter_ != iter_) {
     Snapshot();

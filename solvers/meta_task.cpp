@@ -1,5 +1,6 @@
 #include "solvers/meta_task.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "layers/metaperturb_layer.hpp"
@@ -95,6 +96,7 @@ template <typename Dtype>
 void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t seed) {
   const string& file = param_.has_net() ? param_.net() : run.net();
   ENFORCE(!file.empty()) << "no net is given, neither here nor for all tasks";
+  net_file_ = file;
   NetParameter net;
   ReadNetParamsFromTextFileOrDie(file, &net);
   Within(file, [&] {
@@ -109,6 +111,9 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t s
       const QuietLog quiet(index > 0);
       solver_ = MakeSolver<Dtype>(ThetaOptimiser(run, param_), definition, run, seed);
     }
+    const auto& weights = theta_net().blob_loss_weights();
+    ENFORCE(std::any_of(weights.begin(), weights.end(), [](Dtype weight) { return weight != 0; }))
+        << "the net has no loss in phase TRAIN";
     const QuietLog quiet;
     const bool lookahead = run.bilevel() == MetaSolverParameter::LOOKAHEAD;
     const NetParameter validation =
@@ -179,6 +184,11 @@ void MetaTask<Dtype>::Borrow(const Net<Dtype>& lender) {
 }
 
 template <typename Dtype>
+string MetaTask<Dtype>::Where(const string& source) const {
+  return "task '" + name_ + "': " + net_file_ + (source.empty() ? "" : " with " + source);
+}
+
+template <typename Dtype>
 void MetaTask<Dtype>::Step(int batches, double* theta_loss, double* val_loss) {
   if (!lookahead_) {
     *theta_loss = StepTheta();
@@ -187,13 +197,13 @@ void MetaTask<Dtype>::Step(int batches, double* theta_loss, double* val_loss) {
   }
   const int train_batches = solver_->param().iter_size();
   theta_net().ClearParamDiffs();
-  const double sum = Within("task '" + name_ + "'",
+  const double sum = Within(Where(param_.train_source()),
                             [&] { return lookahead_->TrainPass(train_batches, train_passes_); });
   lookahead_->Advance(lookahead_rate_ > 0 ? static_cast<Dtype>(lookahead_rate_)
                                           : SolverAccess<Dtype>::LearningRate(solver_.get()));
   val_net_->ClearParamDiffs();
   *val_loss = Validate(batches);
-  *theta_loss = Within("task '" + name_ + "'", [&] {
+  *theta_loss = Within(Where(param_.train_source()), [&] {
     lookahead_->AddImplicitTerm(&phi_gradient_);
     return UpdateTheta(sum, train_batches);
   });
@@ -201,7 +211,7 @@ void MetaTask<Dtype>::Step(int batches, double* theta_loss, double* val_loss) {
 
 template <typename Dtype>
 double MetaTask<Dtype>::StepTheta() {
-  return Within("task '" + name_ + "'", [&] {
+  return Within(Where(param_.train_source()), [&] {
     const int batches = solver_->param().iter_size();
     double sum = 0;
     theta_net().ClearParamDiffs();
@@ -223,7 +233,7 @@ double MetaTask<Dtype>::UpdateTheta(double loss_sum, int batches) {
 
 template <typename Dtype>
 double MetaTask<Dtype>::Validate(int batches) {
-  return Within("task '" + name_ + "'", [&] {
+  return Within(Where(param_.val_source()), [&] {
     // Nothing else in this net gets a gradient, or memory for one.
     Blob<Dtype>& phi = *val_net_->params()[PhiIndex(*val_net_)];
     caffe_set(phi.count(), Dtype(0), phi.mutable_cpu_diff());

@@ -63,10 +63,13 @@ class MetaTask {
  private:
   void Build(const MetaSolverParameter& run, int index, int64_t seed);
   int PhiIndex(const Net<Dtype>& net) const;
+  /// The task, its net's file and the source of its images, for errors of a pass.
+  string Where(const string& source) const;
   /// Checks the loss of `batches` training passes, and makes theta's step with their gradient.
   double UpdateTheta(double loss_sum, int batches);
 
   string name_;
+  string net_file_;
   string phi_param_;
   string phi_file_;
   MetaTaskParameter param_;

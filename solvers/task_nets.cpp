@@ -59,6 +59,9 @@ void SetNumOutput(uint32_t num_output, NetParameter* net) {
     const string& type = net->layer(i).type();
     const bool softmax = type == "SoftmaxWithLoss";
     if (softmax || (at < 0 && EndsWith(type, "Loss"))) at = i;
+    ENFORCE(!softmax || num_output > 1)
+        << "num_output is 1: layer '" << net->layer(at).name()
+        << "' (SoftmaxWithLoss) has nothing to learn from a single class";
     if (softmax) break;
   }
   while (at >= 0 && net->layer(at).bottom_size() > 0) {

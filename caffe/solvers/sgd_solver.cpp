@@ -19,10 +19,6 @@ void SGDSolver<Dtype>::PreSolve() {
   if (param.lr_policy() == "multistep" && param.stepvalue_size() == 0) {
     LOG(WARNING) << "lr_policy 'multistep' without stepvalue: the learning rate does not change";
   }
-  const auto& weights = this->net_->blob_loss_weights();
-  if (std::all_of(weights.begin(), weights.end(), [](Dtype weight) { return weight == 0; })) {
-    LOG(WARNING) << "net '" << this->net_->name() << "' has no loss: nothing is learned";
-  }
   // Finds a policy that is unknown, or lacks a parameter, before training.
   if (param.has_lr_policy()) GetLearningRate();
   history_.clear();

@@ -100,6 +100,8 @@ TEST_F(BadInput, Definitions) {
   ExpectError("caffe", kTrain, {"net.prototxt: layer 'sum' (Eltwise): ", "4 3 8 8", "4 4 6 6"});
   Net("batch_size: 4", "batch_size: 1");
   ExpectError("caffe", kTrain, {"net.prototxt: layer 'mp' (MetaPerturb): ", "batch holds 1 image"});
+  Write("net.prototxt", "name: 'net' layer { name: 'x' type: 'Input' include { phase: TEST } }");
+  ExpectError("caffe", kTrain, {"solver.prototxt: net.prototxt: there is no layer in phase TRAIN"});
   Write("open.prototxt", "name: 'x'\nlayer { name: 'y'");
   ExpectError("caffe", "test --model=open.prototxt --weights=x", {"open.prototxt:2:18: "});
   ExpectError("metaperturb", "insert --model=open.prototxt --output=x", {"open.prototxt:2:18: "});
@@ -120,6 +122,14 @@ TEST_F(BadInput, DefinitionsForMetaTraining) {
   ExpectError("metaperturb", kMetaTrain, {task + ": layer 'mp'", "batch holds 1 image"});
   Write("net.prototxt", kNet);
   ExpectError("metaperturb", kMetaTrain, {task + ": ", "param { name: \"phi\" }"});
+  MetaNet(R"(top: "loss" })", R"(top: "loss" loss_weight: 0 })");
+  ExpectError("metaperturb", kMetaTrain, {task + ": the net has no loss in phase TRAIN"});
+  MetaNet();
+  EXPECT_EQ(0, Run("metaperturb", kMetaTrain)) << output_;
+  EXPECT_EQ(string::npos, output_.find("no loss")) << output_;
+  Write("meta.prototxt", Replaced(kMeta, "num_output: 3", "num_output: 1"));
+  ExpectError("metaperturb", kMetaTrain,
+              {"task 'b': net.prototxt: num_output is 1: layer 'loss' (SoftmaxWithLoss)"});
 }
 
 TEST_F(BadInput, Databases) {
@@ -161,7 +171,8 @@ TEST_F(BadInput, Records) {
     Damage("other", damage.first);
     MetaNet();
     ExpectError("metaperturb", kMetaTrain,
-                {"task 'b': layer 'data' (Data): other: record '005'", damage.second});
+                {"task 'b': net.prototxt with other: layer 'data' (Data): other: record '005'",
+                 damage.second});
   }
 }
 
@@ -172,7 +183,8 @@ TEST_F(BadInput, Labels) {
   WriteGood("db");
   Damage("other", ByteDatum(3, 8, 8, -1).SerializeAsString());
   MetaNet();
-  ExpectError("metaperturb", kMetaTrain, {"task 'b': layer 'loss'", "label -1 of image 1"});
+  ExpectError("metaperturb", kMetaTrain,
+              {"task 'b': net.prototxt with other: layer 'loss'", "label -1 of image 1"});
 }
 
 TEST_F(BadInput, ImageFiles) {

@@ -119,6 +119,21 @@ TEST_F(CaffeTool, ResumedRunIsTheSame) {
   EXPECT_TRUE(state == Read("solver_iter_4.solverstate"));
 }
 
+TEST_F(CaffeTool, WarnsOfWhatHasNoEffect) {
+  ASSERT_EQ(Run("train --solver=solver.prototxt --iterations=9 --v=0"), 0) << output_;
+  EXPECT_TRUE(Printed("W.*--iterations is not a flag of train and has no effect\n")) << output_;
+  EXPECT_FALSE(Printed("--(v|solver) is not a flag"));
+  ASSERT_EQ(Run("train --solver=solver.prototxt --snapshot=solver_iter_2.solverstate"), 0);
+  EXPECT_FALSE(Printed("nothing is trained|is not a flag")) << output_;
+  Write("solver.prototxt", string(kSolver) + "max_iter: 3");
+  ASSERT_EQ(Run("train --solver=solver.prototxt --snapshot=solver_iter_4.solverstate"), 0);
+  EXPECT_TRUE(Printed("W.*Iteration 4 is reached already and max_iter is 3")) << output_;
+  EXPECT_FALSE(Printed("has no loss")) << output_;
+  Write("net.prototxt", string(kNet).replace(string(kNet).find("SoftmaxWithLoss"), 15, "Accuracy"));
+  ASSERT_EQ(Run("train --solver=solver.prototxt"), 0) << output_;
+  EXPECT_TRUE(Printed("W.*net 'small' has no loss: nothing is learned")) << output_;
+}
+
 TEST_F(CaffeTool, StartingWeightsPullAResumedRunToo) {
   ASSERT_EQ(Run("train --solver=solver.prototxt"), 0) << output_;
   fs::rename(directory_ + "/solver_iter_4.caffemodel", directory_ + "/start.caffemodel");
