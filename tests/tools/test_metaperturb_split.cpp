@@ -91,6 +91,26 @@ TEST_F(MetaPerturbSplit, TheSeedDecidesAndASecondRunDoesNothing) {
                   {"a/tasks.prototxt: is there already, made by 'metaperturb split", "--seed=1'"});
 }
 
+// What a killed run leaves: whole LMDBs, part of another, and no list.
+TEST_F(MetaPerturbSplit, GoesOnAfterARunThatWasStopped) {
+  const string flags = "split --source=db --groups=2 --output=out ";
+  ASSERT_EQ(0, Run("metaperturb", flags + "--seed=3")) << output_;
+  const string list = Read("out/tasks.prototxt"), lmdb = Read("out/group1_a_lmdb/data.mdb");
+  std::filesystem::remove(Path("out/tasks.prototxt"));
+  std::filesystem::remove_all(Path("out/group1_b_lmdb"));
+  std::filesystem::rename(Path("out/group1_a_lmdb"), Path("out/group1_a_lmdb.tmp"));
+  Write("out/group1_a_lmdb.tmp/data.mdb", lmdb.substr(0, lmdb.size() / 2));
+  const auto kept = std::filesystem::last_write_time(Path("out/group0_a_lmdb/data.mdb"));
+  ExpectToolError("metaperturb", flags + "--seed=4",
+                  {"out/settings.txt: is there already, made by 'metaperturb split", "--seed=3'"});
+  ASSERT_EQ(0, Run("metaperturb", flags + "--seed=3")) << output_;
+  EXPECT_EQ(list, Read("out/tasks.prototxt"));
+  // Three classes of five images.
+  EXPECT_EQ(9u, testing::ReadDatums(Path("out/group1_a_lmdb")).size());
+  EXPECT_EQ(6u, testing::ReadDatums(Path("out/group1_b_lmdb")).size());
+  EXPECT_EQ(kept, std::filesystem::last_write_time(Path("out/group0_a_lmdb/data.mdb")));
+}
+
 TEST_F(MetaPerturbSplit, TheMetaSolverReadsTheList) {
   ASSERT_EQ(0, Run("metaperturb", "split --source=db --output=out --groups=2")) << output_;
   Write("net.prototxt",

@@ -1,4 +1,5 @@
-// metaperturb split: source tasks from one labelled data set.
+// metaperturb split: source tasks from one labelled data set. A second run with the same flags does
+// nothing; after one that was stopped it makes the LMDBs that are missing.
 
 #include <algorithm>
 #include <filesystem>
@@ -78,6 +79,21 @@ vector<std::pair<Half, Half>> Divide(Classes classes, int groups, uint64_t seed)
   return result;
 }
 
+string FirstLine(const string& file) {
+  string line;
+  std::getline(std::ifstream(file), line);
+  return line;
+}
+
+// Whether `file` is there; its first line tells the flags that made the folder.
+bool IsMade(const string& file, const string& settings) {
+  if (!std::filesystem::exists(file)) return false;
+  const string made = FirstLine(file);
+  ENFORCE(made == settings) << file << ": is there already, made by '"
+                            << (made.size() > 2 ? made.substr(2) : "something else") << "'";
+  return true;
+}
+
 }  // namespace
 
 int RunSplit() {
@@ -89,11 +105,7 @@ int RunSplit() {
   const string settings = "# metaperturb split --source=" + FLAGS_source +
                           " --groups=" + std::to_string(FLAGS_groups) +
                           " --seed=" + std::to_string(seed);
-  if (std::filesystem::exists(list)) {
-    string first;
-    std::getline(std::ifstream(list), first);
-    ENFORCE(first == settings) << list << ": is there already, made by '"
-                               << (first.size() > 2 ? first.substr(2) : "something else") << "'";
+  if (IsMade(list, settings)) {
     std::cout << list << ": is there already" << std::endl;
     return 0;
   }
@@ -115,6 +127,9 @@ int RunSplit() {
   std::error_code error;
   std::filesystem::create_directories(FLAGS_output, error);
   ENFORCE(!error) << FLAGS_output << ": cannot be made: " << error.message();
+  const string begun = FLAGS_output + "/settings.txt";
+  const bool goes_on = IsMade(begun, settings);
+  if (!goes_on) caffe::WriteFile(begun, settings + "\n");
   string tasks = settings + "\n";
   for (int g = 0; g < FLAGS_groups; ++g) {
     const string name = "group" + std::to_string(g);
@@ -122,6 +137,7 @@ int RunSplit() {
     string sources[2];
     for (int h = 0; h < 2; ++h) {
       sources[h] = FLAGS_output + "/" + name + "_" + "ab"[h] + "_lmdb";
+      if (goes_on && std::filesystem::exists(sources[h])) continue;
       const Half& half = *halves[h];
       metaperturb::WriteLmdb(sources[h], static_cast<int>(half.size()), [&](int i) {
         cursor->SeekToKey(half[i].key);
