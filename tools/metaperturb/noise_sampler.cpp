@@ -24,6 +24,12 @@ NoiseSampler::NoiseSampler(const caffe::NetParameter& param) : net_(param) {
       kept_.emplace_back(new Blob<float>);
     }
   }
+  // Of the gradients that force_backward asks for, only the images' is used.
+  for (const auto& layer : net_.layers()) {
+    for (size_t j = 0; j < layer->blobs().size(); ++j) {
+      layer->set_param_propagate_down(static_cast<int>(j), false);
+    }
+  }
   ENFORCE(labels_) << "no data layer at the beginning has labels as its second top in phase TEST";
   FindScores();
 }
