@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -24,9 +25,23 @@ void Sample(const metaperturb::NoiseSource& noise, const metaperturb::ImageShape
   metaperturb::Reference<double>::Sample(shape, noise, channel, epsilon);
 }
 
-template <typename Dtype>
-Dtype Sigmoid(Dtype a) {
-  return 1 / (1 + std::exp(-a));
+void Exp(int size, const float* x, float* y) {
+  metaperturb::BestKernels().exp(size, x, y);
+}
+void Exp(int size, const double* x, double* y) {
+  for (int i = 0; i < size; ++i) y[i] = std::exp(x[i]);
+}
+void Sigmoid(int size, const float* a, float* s) {
+  metaperturb::BestKernels().logistic(size, a, s);
+}
+void Sigmoid(int size, const double* a, double* s) {
+  for (int i = 0; i < size; ++i) s[i] = 1 / (1 + std::exp(-a[i]));
+}
+void Log(int size, const float* x, float* y) {
+  metaperturb::BestKernels().log_of_fraction(size, x, y);
+}
+void Log(int size, const double* x, double* y) {
+  for (int i = 0; i < size; ++i) y[i] = std::log(x[i]);
 }
 
 }  // namespace
@@ -64,10 +79,7 @@ void InformationDropoutLayer<Dtype>::ForEachGroup(const Body& body) {
   const bool train = this->phase_ == TRAIN;
   const int size = layout_.spatial * block_, groups = layout_.groups();
   const size_t threads = static_cast<size_t>(omp_get_max_threads());
-  if (epsilon_.size() < threads) epsilon_.resize(threads);
-  if (train) {
-    for (auto& epsilon : epsilon_) epsilon.resize(size);
-  }
+  if (scratch_.size() < threads) scratch_.resize(threads);
   metaperturb::ImageShape shape;
   shape.channels = layout_.channels;
   shape.height = layout_.spatial;
@@ -80,17 +92,36 @@ void InformationDropoutLayer<Dtype>::ForEachGroup(const Body& body) {
     noise.key = this->noise_key();
     noise.pass = this->noise_pass();
     noise.image = n;
-    Dtype* epsilon = train ? epsilon_[omp_get_thread_num()].data() : nullptr;
+    Scratch& scratch = scratch_[omp_get_thread_num()];
+    for (auto* values : {&scratch.epsilon, &scratch.sigmoid, &scratch.alpha, &scratch.factor}) {
+      values->resize(size);
+    }
     for (int g = 0; g < groups; ++g) {
-      if (train) Sample(noise, shape, g, epsilon);
-      body(n, (size_t(n) * groups + g) * size, size, epsilon);
+      if (train) Sample(noise, shape, g, scratch.epsilon.data());
+      body(n, (size_t(n) * groups + g) * size, size, &scratch);
     }
   }
 }
 
 template <typename Dtype>
-Dtype InformationDropoutLayer<Dtype>::Alpha(Dtype sigmoid) const {
-  return Dtype(kMinAlpha) + Dtype(param_.max_alpha()) * sigmoid;
+void InformationDropoutLayer<Dtype>::Strengths(int size, const Dtype* a, Scratch* scratch) const {
+  const Dtype least = Dtype(kMinAlpha), range = param_.max_alpha();
+  Dtype *s = scratch->sigmoid.data(), *alpha = scratch->alpha.data();
+  Sigmoid(size, a, s);
+  for (int i = 0; i < size; ++i) alpha[i] = least + range * s[i];
+}
+
+template <typename Dtype>
+bool InformationDropoutLayer<Dtype>::Factors(int size, Scratch* scratch) const {
+  const bool train = this->phase_ == TRAIN;
+  if (!train && !param_.test_mean()) return false;
+  const Dtype *alpha = scratch->alpha.data(), *epsilon = scratch->epsilon.data();
+  Dtype* factor = scratch->factor.data();
+  for (int i = 0; i < size; ++i) {
+    factor[i] = alpha[i] * (train ? epsilon[i] : alpha[i] / 2);
+  }
+  Exp(size, factor, factor);
+  return true;
 }
 
 template <typename Dtype>
@@ -101,19 +132,24 @@ void InformationDropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bot
   const Dtype* all_a = a_in_.Data(*bottom[1], block_);
   Dtype* all_z = z_out_.Data(top[0], block_);
   const bool wants_kl = top.size() > 1;
-  const Dtype largest = Alpha(1);
-  const bool mean = param_.test_mean();
+  const Dtype largest = Dtype(kMinAlpha) + Dtype(param_.max_alpha());
   kl_.assign(layout_.num, 0);
-  ForEachGroup([&](int n, size_t at, int size, const Dtype* epsilon) {
-    const Dtype *x = all_x + at, *a = all_a + at;
-    Dtype* z = all_z + at;
-    double kl = 0;
+  ForEachGroup([&](int n, size_t at, int size, Scratch* scratch) {
+    const Dtype* x = all_x + at;
+    Dtype *z = all_z + at, *alpha = scratch->alpha.data();
+    const Dtype* factor = scratch->factor.data();
+    Strengths(size, all_a + at, scratch);
+    const bool changes = Factors(size, scratch);
+    for (int i = 0; i < size; ++i) z[i] = changes ? x[i] * factor[i] : x[i];
+    if (!wants_kl) return;
     for (int i = 0; i < size; ++i) {
-      const Dtype alpha = Alpha(Sigmoid(a[i]));
-      const Dtype exponent = epsilon ? alpha * epsilon[i] : mean ? alpha * alpha / 2 : Dtype(0);
-      z[i] = exponent != 0 ? x[i] * std::exp(exponent) : x[i];
-      if (wants_kl && x[i] != 0) kl -= std::log(alpha / largest);
+      const Dtype ratio = alpha[i] / largest;
+      alpha[i] = x[i] != 0 ? ratio : Dtype(1);
     }
+    Log(size, alpha, alpha);
+    double kl = 0;
+#pragma omp simd reduction(- : kl)
+    for (int i = 0; i < size; ++i) kl -= alpha[i];
     kl_[n] += kl;
   });
   z_out_.Done();
@@ -135,20 +171,23 @@ void InformationDropoutLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& to
   Dtype* all_da = propagate_down[1] ? da_out_.Diff(bottom[1], block_) : nullptr;
   const Dtype kl_diff = top.size() > 1 ? top[1]->cpu_diff()[0] / layout_.num : Dtype(0);
   const Dtype max_alpha = param_.max_alpha();
-  const bool mean = param_.test_mean();
-  ForEachGroup([&](int, size_t at, int size, const Dtype* epsilon) {
+  const bool train = this->phase_ == TRAIN;
+  ForEachGroup([&](int, size_t at, int size, Scratch* scratch) {
+    const Dtype *x = all_x + at, *dz = all_dz + at;
+    const Dtype *s = scratch->sigmoid.data(), *alpha = scratch->alpha.data();
+    // The exponent's derivative to alpha.
+    const Dtype* slope = train ? scratch->epsilon.data() : alpha;
+    Dtype* through_x = scratch->factor.data();
+    Strengths(size, all_a + at, scratch);
+    const bool changes = Factors(size, scratch);
+    for (int i = 0; i < size; ++i) through_x[i] = changes ? dz[i] * through_x[i] : dz[i];
+    if (all_dx) std::copy_n(through_x, size, all_dx + at);
+    if (!all_da) return;
+    Dtype* da = all_da + at;
     for (int i = 0; i < size; ++i) {
-      const Dtype x = all_x[at + i], dz = all_dz[at + i];
-      const Dtype s = Sigmoid(all_a[at + i]), alpha = Alpha(s);
-      // The exponent of z's factor, and its derivative to alpha.
-      const Dtype exponent = epsilon ? alpha * epsilon[i] : mean ? alpha * alpha / 2 : Dtype(0);
-      const Dtype slope = epsilon ? epsilon[i] : mean ? alpha : Dtype(0);
-      const Dtype e = exponent != 0 ? std::exp(exponent) : Dtype(1);
-      if (all_dx) all_dx[at + i] = dz * e;
-      if (!all_da) continue;
-      const Dtype through_z = dz * x * e * slope;
-      const Dtype through_kl = x != 0 ? kl_diff / alpha : Dtype(0);
-      all_da[at + i] = (through_z - through_kl) * max_alpha * s * (1 - s);
+      const Dtype through_z = changes ? through_x[i] * x[i] * slope[i] : Dtype(0);
+      const Dtype through_kl = kl_diff / alpha[i];  // outside the choice, which then is no branch
+      da[i] = (through_z - (x[i] != 0 ? through_kl : Dtype(0))) * max_alpha * s[i] * (1 - s[i]);
     }
   });
   if (all_dx) dx_out_.Done();

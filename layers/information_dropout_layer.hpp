@@ -60,17 +60,24 @@ class InformationDropoutLayer : public metaperturb::HostLayer<Dtype> {
 #endif
 
  private:
-  // Calls body(image, first element, number of elements, epsilon or null) for every group of
-  // channels; those of one image come in order, on one thread.
+  // Of one thread and group of channels.
+  struct Scratch {
+    metaperturb::AlignedVector<Dtype> epsilon, sigmoid, alpha, factor;
+  };
+  // Calls body(image, first element, number of elements, scratch) for every group of channels, with
+  // epsilon in TRAIN; those of one image come in order, on one thread.
   template <class Body>
   void ForEachGroup(const Body& body);
-  Dtype Alpha(Dtype sigmoid) const;
+  // sigmoid(a) and alpha.
+  void Strengths(int size, const Dtype* a, Scratch* scratch) const;
+  // z / x, given alpha; false, and nothing computed, where it is 1 everywhere.
+  bool Factors(int size, Scratch* scratch) const;
 
   InformationDropoutParameter param_;
   int block_ = 1;  // channel blocks that the computation runs in; 1 in double
   ChannelBlocks layout_;
-  vector<double> kl_;                                  // per image
-  vector<metaperturb::AlignedVector<Dtype>> epsilon_;  // per thread, of one group
+  vector<double> kl_;  // per image
+  vector<Scratch> scratch_;
   metaperturb::BlockedInput<Dtype> x_in_, a_in_, dz_in_;
   metaperturb::BlockedOutput<Dtype> z_out_, dx_out_, da_out_;
 };

@@ -60,6 +60,12 @@ struct Kernels {
                          float* scratch);
   /// The noise itself, every pixel of one group's channels.
   void (*sample)(const NoiseSource& noise, const ImageShape& shape, int group, float* epsilon);
+  /// y = e^x, y = 1 / (1 + e^-x), and y = ln(x) for 0 < x <= 1, to a few float roundings; size
+  /// elements, a multiple of `block`; x and y at cache lines, y may be x. e^x is infinite from
+  /// x = 88.4 on, and 1.6e-38 below -87.
+  void (*exp)(size_t size, const float* x, float* y);
+  void (*logistic)(size_t size, const float* x, float* y);
+  void (*log_of_fraction)(size_t size, const float* x, float* y);
 };
 
 const Kernels& Avx512Kernels();

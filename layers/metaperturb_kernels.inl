@@ -274,5 +274,20 @@ void BackwardScale(const ImageShape& s, const float* phi, const float* x, const 
   }
 }
 
-const Kernels kKernels = {kBlock,  ISA_NAME,      sizeof(Bits),  ScratchSize, Statistics,
-                          Perturb, BackwardNoise, BackwardScale, SampleGroup};
+template <V (*function)(V)>
+void ForEachElement(size_t size, const float* x, float* y) {
+  for (size_t i = 0; i < size; i += kBlock) Store(y + i, function(Load(x + i)));
+}
+
+const Kernels kKernels = {kBlock,
+                          ISA_NAME,
+                          sizeof(Bits),
+                          ScratchSize,
+                          Statistics,
+                          Perturb,
+                          BackwardNoise,
+                          BackwardScale,
+                          SampleGroup,
+                          ForEachElement<Exp>,
+                          ForEachElement<Logistic>,
+                          ForEachElement<LogOfFraction>};

@@ -74,11 +74,8 @@ inline V Select(Bits bits, V v) {
 
 // Polynomials are minimax fits (Remez) whose relative errors lie below float's rounding.
 
-// e^x for x <= 0: 2^n e^r with |r| <= ln 2 / 2.
-inline V ExpOfNegative(V x) {
-  x = x > -87.0f ? x : Set(-87.0f);
-  const V t = x * 1.44269504f;
-  const VI n = __builtin_convertvector(t - 0.5f, VI);  // truncation: rounds to nearest for t <= 0
+// e^x = 2^n e^r; n is x / ln 2 rounded to the nearest, so that |r| <= ln 2 / 2.
+inline V ExpOfParts(V x, VI n) {
   const V nf = __builtin_convertvector(n, V);
   const V r = (x - nf * 0.693359375f) + nf * 2.12194440e-4f;
   V p = Set(8.37465e-3f);
@@ -88,6 +85,26 @@ inline V ExpOfNegative(V x) {
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   return p * AsFloat((n + 127) << 23);
+}
+
+// e^x for x <= 0.
+inline V ExpOfNegative(V x) {
+  x = x > -87.0f ? x : Set(-87.0f);
+  // Truncation rounds to the nearest here.
+  return ExpOfParts(x, __builtin_convertvector(x * 1.44269504f - 0.5f, VI));
+}
+
+// e^x: infinite from x = 88.4 on, a number near 0 below -87; not a number stays so.
+inline V Exp(V x) {
+  x = x < -87.0f ? Set(-87.0f) : x > 89.0f ? Set(89.0f) : x;
+  const V t = x * 1.44269504f;
+  const VI n = __builtin_convertvector(t < 0.0f ? t - 0.5f : t + 0.5f, VI);
+  return ExpOfParts(x, n);
+}
+
+// 1 / (1 + e^-x)
+inline V Logistic(V x) {
+  return 1.0f / (1.0f + Exp(-x));
 }
 
 // ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = 2 artanh(t / (2 + t)), a polynomial
@@ -104,7 +121,7 @@ inline V Softplus(V x) {
   return Relu(x) + s * p;
 }
 
-// ln(x) for 0 < x < 1: exponent and mantissa in [sqrt 1/2, sqrt 2), then 2 artanh as above.
+// ln(x) for 0 < x <= 1: exponent and mantissa in [sqrt 1/2, sqrt 2), then 2 artanh as above.
 inline V LogOfFraction(V x) {
   VI bits = AsInt(x);
   VI exponent = ((bits - 0x3F3504F3) >> 23);

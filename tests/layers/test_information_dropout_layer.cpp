@@ -1,5 +1,10 @@
 #include "layers/information_dropout_layer.hpp"
 
+#include <cmath>
+#include <limits>
+
+#include "layers/aligned_vector.hpp"
+#include "layers/metaperturb_kernels.hpp"
 #include "testing/gradient_checker.hpp"
 #include "testing/noise_util.hpp"
 
@@ -159,6 +164,40 @@ TEST(InformationDropoutLayer, FloatAgreesWithDouble) {
     EXPECT_LT(RelativeError(fast.top[1]->cpu_data(), plain.top[1]->cpu_data(), 1), 2e-5);
     EXPECT_LT(RelativeError(xf.cpu_diff(), x.cpu_diff(), count), 2e-5);
     EXPECT_LT(RelativeError(logits_f.cpu_diff(), logits.cpu_diff(), count), 2e-5);
+  }
+}
+
+// The vector functions that the layer computes with in float.
+TEST(InformationDropoutLayer, EveryInstructionSetAgreesWithTheLibrary) {
+  std::vector<const metaperturb::Kernels*> all = {&metaperturb::GenericKernels()};
+  if (__builtin_cpu_supports("avx2")) all.push_back(&metaperturb::Avx2Kernels());
+  if (__builtin_cpu_supports("avx512bw")) all.push_back(&metaperturb::Avx512Kernels());
+  const int size = 16 * 2000;
+  metaperturb::AlignedVector<float> x(size), y(size);
+  const float largest = std::numeric_limits<float>::infinity(), none = std::nanf("");
+  for (const metaperturb::Kernels* kernels : all) {
+    SCOPED_TRACE(kernels->name);
+    for (int i = 0; i < size; ++i) x[i] = 172.0f * static_cast<float>(i) / size - 86;
+    kernels->exp(size, x.data(), y.data());
+    for (int i = 0; i < size; ++i) ASSERT_NEAR(1, y[i] / std::exp(double{x[i]}), 3e-6) << x[i];
+    kernels->logistic(size, x.data(), y.data());
+    for (int i = 0; i < size; ++i) {
+      ASSERT_NEAR(1, y[i] * (1 + std::exp(-double{x[i]})), 3e-6) << x[i];
+    }
+    for (int i = 0; i < size; ++i) x[i] = static_cast<float>(i + 1) / size;
+    kernels->log_of_fraction(size, x.data(), y.data());
+    for (int i = 0; i < size; ++i) ASSERT_NEAR(y[i], std::log(double{x[i]}), 2e-6) << x[i];
+    EXPECT_EQ(0, y[size - 1]);
+
+    const float edges[] = {0, 1000, largest, -1000, -largest, none};
+    std::fill(x.begin(), x.end(), 0.0f);
+    std::copy_n(edges, 6, x.begin());
+    kernels->exp(16, x.data(), y.data());
+    EXPECT_TRUE(y[0] == 1 && y[1] == largest && y[2] == largest && std::isnan(y[5]));
+    EXPECT_TRUE(y[3] >= 0 && y[3] < 1e-37 && y[4] >= 0 && y[4] < 1e-37);
+    kernels->logistic(16, x.data(), x.data());
+    EXPECT_TRUE(x[0] == 0.5 && x[1] == 1 && x[2] == 1 && std::isnan(x[5]));
+    EXPECT_TRUE(x[3] >= 0 && x[3] < 1e-37 && x[4] >= 0 && x[4] < 1e-37);
   }
 }
 
