@@ -152,6 +152,25 @@ TEST_F(DataParallelGpu, EqualsOneGpuWithTheWholeBatch) {
   }
 }
 
+// With force_backward a layer that does not learn has a gradient, which the clipped norm counts.
+TEST_F(DataParallelGpu, ClipsByTheGradientOfFrozenLayersToo) {
+  const auto frozen = [this](int batch, const string& solver) {
+    SolverParameter param = Param(batch, solver);
+    param.mutable_net_param()->set_force_backward(true);
+    for (int i = 0; i < 2; ++i) {
+      param.mutable_net_param()->mutable_layer(1)->add_param()->set_lr_mult(0);
+    }
+    return param;
+  };
+  const string clip = "clip_gradients: 0.3";
+  const auto one = Train(frozen(6, clip), {0});
+  ExpectNear(Train(frozen(3, clip), {0, 1}), one, 1e-9);
+  const auto unclipped = Train(frozen(6, ""), {0});
+  EXPECT_EQ(one[0], unclipped[0]);
+  EXPECT_GT(RelativeError(one[2].data(), unclipped[2].data(), static_cast<int>(one[2].size())),
+            1e-3);
+}
+
 const char kNoise[] = R"(
 layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
 layer { name: "mp" type: "MetaPerturb" bottom: "conv" top: "mp" }
