@@ -64,7 +64,7 @@ string SourceOfLoss(const Net<Dtype>& net) {
 template <typename Dtype>
 void LoadWeights(const SolverParameter& param, Net<Dtype>* net) {
   for (const string& file : WeightFiles(param)) {
-    LOG(INFO) << "Finetuning from " << file;
+    LOG_IF(INFO, Caffe::root_solver()) << "Finetuning from " << file;
     net->CopyTrainedLayersFrom(file);
   }
 }

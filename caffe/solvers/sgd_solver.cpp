@@ -93,7 +93,8 @@ Dtype SGDSolver<Dtype>::GetLearningRate() {
     int step = 0;
     while (step < param.stepvalue_size() && this->iter_ >= param.stepvalue(step)) ++step;
     if (step != this->current_step_) {
-      LOG(INFO) << "MultiStep Status: Iteration " << this->iter_ << ", step = " << step;
+      LOG_IF(INFO, Caffe::root_solver())
+          << "MultiStep Status: Iteration " << this->iter_ << ", step = " << step;
     }
     this->current_step_ = step;
     rate = base * std::pow(gamma, step);
