@@ -80,6 +80,11 @@ void InformationDropoutLayer<Dtype>::ForEachGroup(const Body& body) {
   const int size = layout_.spatial * block_, groups = layout_.groups();
   const size_t threads = static_cast<size_t>(omp_get_max_threads());
   if (scratch_.size() < threads) scratch_.resize(threads);
+  for (Scratch& scratch : scratch_) {
+    for (auto* values : {&scratch.epsilon, &scratch.sigmoid, &scratch.alpha, &scratch.factor}) {
+      values->resize(size);
+    }
+  }
   metaperturb::ImageShape shape;
   shape.channels = layout_.channels;
   shape.height = layout_.spatial;
@@ -93,9 +98,6 @@ void InformationDropoutLayer<Dtype>::ForEachGroup(const Body& body) {
     noise.pass = this->noise_pass();
     noise.image = n;
     Scratch& scratch = scratch_[omp_get_thread_num()];
-    for (auto* values : {&scratch.epsilon, &scratch.sigmoid, &scratch.alpha, &scratch.factor}) {
-      values->resize(size);
-    }
     for (int g = 0; g < groups; ++g) {
       if (train) Sample(noise, shape, g, scratch.epsilon.data());
       body(n, (size_t(n) * groups + g) * size, size, &scratch);

@@ -47,14 +47,15 @@ bool IsNamed(int descriptor, const std::string& path) {
 }
 
 // An empty file that nobody else writes; -1 and errno where there can be none. The lock ends with
-// the descriptor. Who waited for it finds that the file before was renamed or removed.
+// the descriptor. Who waited for it finds that the file before was renamed or removed, and tries
+// again; not for ever, as a file system may have no lasting inode numbers.
 int OpenLocked(const std::string& path) {
-  for (;;) {
+  for (int tries = 1000;; --tries) {
     const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (descriptor < 0) return -1;
     while (flock(descriptor, LOCK_EX) != 0 && errno == EINTR) {
     }  // another error: a file system without locks
-    if (IsNamed(descriptor, path)) {
+    if (tries <= 0 || IsNamed(descriptor, path)) {
       if (ftruncate(descriptor, 0) == 0) return descriptor;
       const int error = errno;
       close(descriptor);

@@ -109,7 +109,7 @@ const std::map<std::string, Command>& Commands() {
          "host"}}},
       {"evaluate",
        {RunEvaluate,
-        {{"model", "The network, a prototxt with a data layer and a softmax loss in phase TEST"},
+        {{"model", "The network, a prototxt with a data layer and a softmax in phase TEST"},
          "weights",
          "samples",
          "images",
@@ -126,7 +126,7 @@ const std::map<std::string, Command>& Commands() {
        {RunReport,
         {"csv",
          {"output", "HTML page"},
-         {"phi", "File with the phi that the run learned, for its numbers and its curves"}}}}};
+         {"phi", "File with the phi that the run learned, to show its kernels and weights"}}}}};
   return commands;
 }
 

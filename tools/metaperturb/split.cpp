@@ -79,16 +79,11 @@ vector<std::pair<Half, Half>> Divide(Classes classes, int groups, uint64_t seed)
   return result;
 }
 
-string FirstLine(const string& file) {
-  string line;
-  std::getline(std::ifstream(file), line);
-  return line;
-}
-
 // Whether `file` is there; its first line tells the flags that made the folder.
 bool IsMade(const string& file, const string& settings) {
   if (!std::filesystem::exists(file)) return false;
-  const string made = FirstLine(file);
+  string made;
+  std::getline(std::ifstream(file), made);
   ENFORCE(made == settings) << file << ": is there already, made by '"
                             << (made.size() > 2 ? made.substr(2) : "something else") << "'";
   return true;
