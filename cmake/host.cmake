@@ -1,6 +1,7 @@
 # -DMETAPERTURB_HOST=DIR: the plugin for a Caffe of the user's own, a built source tree or an
 # installed one. Builds lib/libmetaperturb.so (layers/, solvers/, util/), to be preloaded by the
-# host's tools, and bin/metaperturb on top of the host's libcaffe. Nothing of caffe/ is used.
+# host's tools, and bin/metaperturb on top of the host's libcaffe. Of caffe/ only what starts kernels
+# is used.
 
 get_filename_component(host ${METAPERTURB_HOST} ABSOLUTE)
 set(host_places ${host} ${host}/build ${host}/distribute ${host}/.build_release)
@@ -32,8 +33,9 @@ get_filename_component(host_proto_folder ${host_proto}/.. ABSOLUTE)
 # messages compiled in.
 file(STRINGS ${host_pb_header} host_field REGEX "metaperturb_param\\(\\) const")
 file(STRINGS ${host_pb_header} host_regularizers REGEX "dropblock_param\\(\\) const")
-# One built with CUDA declares its GPU parts unless it is told not to.
-file(STRINGS ${host_library} host_cuda REGEX "libcudart\\.so" LIMIT_COUNT 1)
+# One built with CUDA declares its GPU parts unless it is told not to. The CUDA runtime may be linked
+# into it, cuBLAS is a library of its own.
+file(STRINGS ${host_library} host_cuda REGEX "^libcu(dart|blas)\\.so" LIMIT_COUNT 1)
 
 find_package(Protobuf REQUIRED)
 find_package(Boost REQUIRED)
@@ -44,6 +46,12 @@ include(cmake/find.cmake)
 metaperturb_find(glog glog/logging.h glog libgoogle-glog-dev)
 metaperturb_find(gflags gflags/gflags.h gflags libgflags-dev)
 metaperturb_find(openblas cblas.h openblas libopenblas-dev)  # Caffe's own headers include cblas.h
+if(host_cuda)
+  find_package(CUDAToolkit REQUIRED)  # Caffe's own headers include cublas_v2.h
+else()
+  set(METAPERTURB_CUDA OFF)
+endif()
+include(cmake/cuda.cmake)
 
 # The host registers its messages as "caffe.proto".
 set(proto_root ${PROJECT_BINARY_DIR}/generated)
@@ -82,8 +90,18 @@ target_compile_definitions(metaperturb PUBLIC METAPERTURB_FOREIGN_HOST)
 if(host_field)
   target_compile_definitions(metaperturb PUBLIC METAPERTURB_HAS_FIELD)
 endif()
-if(NOT host_cuda)
+if(host_cuda)
+  target_link_libraries(metaperturb PUBLIC CUDA::toolkit)
+else()
   target_compile_definitions(metaperturb PUBLIC CPU_ONLY)
+endif()
+# The layers' GPU halves: for the GPU with CUDA; in a host without it for the emulated device of the
+# tests. Else its GPU mode runs the layers on the CPU.
+if(cuda_found OR NOT host_cuda)
+  target_compile_definitions(metaperturb PUBLIC METAPERTURB_GPU_HALVES)
+  target_sources(metaperturb PRIVATE caffe/util/device.cpp)
+  file(GLOB plugin_gpu_sources CONFIGURE_DEPENDS layers/*.cu)
+  metaperturb_add_gpu_sources(metaperturb ${PROJECT_SOURCE_DIR}/caffe/util/device_cuda.cu ${plugin_gpu_sources})
 endif()
 # Its headers first: where both have a file of one name, the host's is meant.
 target_include_directories(metaperturb SYSTEM PUBLIC ${host_include} ${host_pb_include} ${host_pb_folder})
@@ -95,10 +113,16 @@ target_link_libraries(metaperturb
          metaperturb_gflags metaperturb_openblas
   PRIVATE OpenMP::OpenMP_CXX)
 
-# "layers/...", "solvers/...", "util/..." and "tools/..." are found, caffe/ is not.
+# "layers/...", "solvers/...", "util/..." and "tools/..." are found; of caffe/, which is the host's,
+# only files that it does not have.
 foreach(folder layers solvers util tools)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/plugin)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${PROJECT_BINARY_DIR}/plugin/${folder} SYMBOLIC)
+endforeach()
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/plugin/caffe/util)
+foreach(header device device_launch device_workspace label_kernels layer_kernels)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/caffe/util/${header}.hpp
+       ${PROJECT_BINARY_DIR}/plugin/caffe/util/${header}.hpp SYMBOLIC)
 endforeach()
 
 file(GLOB tool_sources CONFIGURE_DEPENDS tools/metaperturb/*.cpp)
@@ -140,5 +164,9 @@ if(METAPERTURB_TESTS)
   target_link_libraries(host_tests PRIVATE metaperturb GTest::gtest_main Boost::filesystem
     OpenMP::OpenMP_CXX)
   add_dependencies(host_tests metaperturb_tool)
-  gtest_discover_tests(host_tests DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(host_tests DISCOVERY_TIMEOUT 60 TEST_LIST host_test_list PROPERTIES TIMEOUT 600)
+  if(NOT host_cuda)
+    gtest_discover_tests(host_tests DISCOVERY_TIMEOUT 60 TEST_FILTER "*Gpu.*" TEST_LIST emulated_host_tests
+      TEST_PREFIX "emulated." PROPERTIES TIMEOUT 600 ENVIRONMENT METAPERTURB_GPU=emulated)
+  endif()
 endif()

@@ -40,7 +40,8 @@ file(GLOB plugin_gpu_sources CONFIGURE_DEPENDS layers/*.cu)
 add_library(metaperturb ${plugin_sources})
 metaperturb_add_gpu_sources(metaperturb ${plugin_gpu_sources})
 set_target_properties(metaperturb PROPERTIES EXPORT_NAME metaperturb VERSION ${PROJECT_VERSION})
-target_compile_definitions(metaperturb PUBLIC METAPERTURB_HAS_FIELD)  # metaperturb_param in caffe.proto
+target_compile_definitions(metaperturb PUBLIC METAPERTURB_HAS_FIELD  # metaperturb_param in caffe.proto
+                                              METAPERTURB_GPU_HALVES)
 target_link_libraries(metaperturb PUBLIC metaperturb_caffe
                                   PRIVATE $<BUILD_INTERFACE:metaperturb_options> OpenMP::OpenMP_CXX)
 

@@ -1,5 +1,6 @@
 #include "caffe/util/layer_kernels.hpp"
 #include "layers/cutout_layer.hpp"
+#include "layers/gpu_blobs.hpp"
 
 namespace caffe {
 
@@ -49,8 +50,8 @@ template <typename Dtype>
 void CutoutLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
   this->BeginPass();
-  const Dtype* x = bottom[0]->gpu_data();
-  CutOnGpu(*bottom[0], x, top[0]->overwrite_gpu_data());
+  const Dtype* x = GpuData(*bottom[0]);
+  CutOnGpu(*bottom[0], x, OverwriteGpuData(top[0]));
 }
 
 template <typename Dtype>
@@ -58,8 +59,8 @@ void CutoutLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const Dtype* dy = top[0]->gpu_diff();
-  CutOnGpu(*bottom[0], dy, bottom[0]->overwrite_gpu_diff());
+  const Dtype* dy = GpuDiff(*top[0]);
+  CutOnGpu(*bottom[0], dy, OverwriteGpuDiff(bottom[0]));
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(CutoutLayer);

@@ -35,7 +35,7 @@ class CutoutLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
@@ -43,7 +43,7 @@ class CutoutLayer : public metaperturb::HostLayer<Dtype> {
 
  private:
   void Cut(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void CutOnGpu(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
 #endif
 

@@ -3,6 +3,7 @@
 #include "caffe/util/device_launch.hpp"
 #include "caffe/util/device_workspace.hpp"
 #include "layers/dropblock_layer.hpp"
+#include "layers/gpu_blobs.hpp"
 
 namespace caffe {
 
@@ -76,19 +77,21 @@ void DropBlockLayer<Dtype>::DrawMaskOnGpu(const Blob<Dtype>& x) {
   gpu_.drops = squares.gamma > 0;
   if (!gpu_.drops) return;
   const size_t count = x.count();
-  if (!gpu_.mask || gpu_.mask->size() != count) gpu_.mask.reset(new SyncedMemory(count));
-  auto* mask = static_cast<unsigned char*>(gpu_.mask->overwrite_gpu_data());
-  Device::Get().Fill(mask, 1, count);
+  if (gpu_.size != count) {
+    gpu_.memory.reset(new DeviceWorkspace);
+    gpu_.mask = gpu_.memory->template Get<unsigned char>(count);
+    gpu_.size = count;
+  }
+  Device::Get().Fill(gpu_.mask, 1, count);
   const int planes = x.num() * x.channels();
   DeviceWorkspace workspace;
   int* cleared = workspace.Get<int>(planes);
   ForEachIndex(planes, DropSquares{this->noise_key(), this->noise_pass(), squares.size,
                                    squares.columns, squares.places(), std::log1p(-squares.gamma),
-                                   x.height() * x.width(), mask, cleared});
+                                   x.height() * x.width(), gpu_.mask, cleared});
   gpu_.scale.Reshape(vector<int>());
-  ForEachBlock(
-      1, 256, 0,
-      ScaleKept<Dtype>{planes, cleared, double(x.count()), gpu_.scale.overwrite_gpu_data()});
+  ForEachBlock(1, 256, 0,
+               ScaleKept<Dtype>{planes, cleared, double(x.count()), OverwriteGpuData(&gpu_.scale)});
 }
 
 // `to` may be `from`.
@@ -98,8 +101,7 @@ void DropBlockLayer<Dtype>::ApplyOnGpu(int count, const Dtype* from, Dtype* to) 
     if (from != to) Device::Get().CopyInDevice(to, from, count * sizeof(Dtype));
     return;
   }
-  const auto* mask = static_cast<const unsigned char*>(gpu_.mask->gpu_data());
-  ForEachIndex(count, ApplyMask<Dtype>{mask, gpu_.scale.gpu_data(), from, to});
+  ForEachIndex(count, ApplyMask<Dtype>{gpu_.mask, GpuData(gpu_.scale), from, to});
 }
 
 template <typename Dtype>
@@ -111,8 +113,8 @@ void DropBlockLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     DrawMaskOnGpu(*bottom[0]);
     this->blobs_[0]->mutable_cpu_data()[0] += 1;  // read by the host alone
   }
-  const Dtype* x = bottom[0]->gpu_data();
-  ApplyOnGpu(bottom[0]->count(), x, top[0]->overwrite_gpu_data());
+  const Dtype* x = GpuData(*bottom[0]);
+  ApplyOnGpu(bottom[0]->count(), x, OverwriteGpuData(top[0]));
 }
 
 template <typename Dtype>
@@ -120,8 +122,8 @@ void DropBlockLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                          const vector<bool>& propagate_down,
                                          const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const Dtype* dy = top[0]->gpu_diff();
-  ApplyOnGpu(bottom[0]->count(), dy, bottom[0]->overwrite_gpu_diff());
+  const Dtype* dy = GpuDiff(*top[0]);
+  ApplyOnGpu(bottom[0]->count(), dy, OverwriteGpuDiff(bottom[0]));
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(DropBlockLayer);

@@ -1,11 +1,15 @@
 #ifndef METAPERTURB_LAYERS_DROPBLOCK_LAYER_HPP_
 #define METAPERTURB_LAYERS_DROPBLOCK_LAYER_HPP_
 
+#include <memory>
 #include <vector>
 
 #include "caffe/blob.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/proto/regularizers.pb.h"
+#ifdef METAPERTURB_GPU_HALVES
+#include "caffe/util/device_workspace.hpp"
+#endif
 #include "layers/host.hpp"
 
 namespace caffe {
@@ -38,7 +42,7 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
@@ -58,7 +62,7 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
   void DrawMask(const Blob<Dtype>& x);
   int DropInChannel(const Squares& squares, int image, int channel);
   void Apply(const Dtype* from, Dtype* to) const;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void DrawMaskOnGpu(const Blob<Dtype>& x);
   void ApplyOnGpu(int count, const Dtype* from, Dtype* to);
 #endif
@@ -70,11 +74,13 @@ class DropBlockLayer : public metaperturb::HostLayer<Dtype> {
   Dtype scale_ = 1;
   metaperturb::BlockedInput<Dtype> x_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   // The same on the GPU: a byte per element of the plain array, and the scale.
   struct {
     bool drops = false;  // else y = x
-    shared_ptr<SyncedMemory> mask;
+    size_t size = 0;     // of the mask
+    unsigned char* mask = nullptr;
+    std::unique_ptr<DeviceWorkspace> memory;  // the mask's
     Blob<Dtype> scale;
   } gpu_;
 #endif

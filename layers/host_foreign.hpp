@@ -120,9 +120,13 @@ class HostLayer : public caffe::Layer<Dtype> {
   uint64_t next_pass_ = 0, pass_ = 0;
 };
 
-/// The layers have no GPU halves in a host: its GPU mode runs them on the CPU.
+/// Without their GPU halves, the host's GPU mode runs the layers on the CPU.
 inline bool ComputesOnGpu() {
+#ifdef METAPERTURB_GPU_HALVES
+  return caffe::Caffe::mode() == caffe::Caffe::GPU;
+#else
   return false;
+#endif
 }
 
 /// The host knows no caffe::Error, so that the layer's name must be added here.

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "caffe/util/layer_kernels.hpp"
+#include "layers/gpu_blobs.hpp"
 #include "layers/information_dropout_layer.hpp"
 #include "util/philox.hpp"
 
@@ -124,15 +125,15 @@ void InformationDropoutLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bot
                                                  const vector<Blob<Dtype>*>& top) {
   this->BeginPass();
   const auto strength = StrengthOf<Dtype>(param_, this->phase_);
-  const Dtype *x = bottom[0]->gpu_data(), *a = bottom[1]->gpu_data();
+  const Dtype *x = GpuData(*bottom[0]), *a = GpuData(*bottom[1]);
   ForEachElement<Dtype>(layout_, strength.train, this->noise_key(), this->noise_pass(),
-                        InformationForward<Dtype>{strength, x, a, top[0]->overwrite_gpu_data()});
+                        InformationForward<Dtype>{strength, x, a, OverwriteGpuData(top[0])});
   if (top.size() < 2) return;
   ChannelBlocks whole;  // one channel
   whole.num = whole.channels = 1;
   whole.spatial = bottom[0]->count();
   SumChannels<double>(whole, KlTerms<Dtype>{strength, x, a},
-                      StoreKl<Dtype>{double(layout_.num), top[1]->overwrite_gpu_data()});
+                      StoreKl<Dtype>{double(layout_.num), OverwriteGpuData(top[1])});
 }
 
 template <typename Dtype>
@@ -141,17 +142,17 @@ void InformationDropoutLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& to
                                                   const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0] && !propagate_down[1]) return;
   const auto strength = StrengthOf<Dtype>(param_, this->phase_);
-  const Dtype* dkl = top.size() > 1 ? top[1]->gpu_diff() : nullptr;
+  const Dtype* dkl = top.size() > 1 ? GpuDiff(*top[1]) : nullptr;
   InformationBackward<Dtype> backward{strength,
                                       Dtype(layout_.num),
-                                      bottom[0]->gpu_data(),
-                                      bottom[1]->gpu_data(),
-                                      top[0]->gpu_diff(),
+                                      GpuData(*bottom[0]),
+                                      GpuData(*bottom[1]),
+                                      GpuDiff(*top[0]),
                                       dkl,
                                       nullptr,
                                       nullptr};
-  if (propagate_down[0]) backward.dx = bottom[0]->overwrite_gpu_diff();
-  if (propagate_down[1]) backward.da = bottom[1]->overwrite_gpu_diff();
+  if (propagate_down[0]) backward.dx = OverwriteGpuDiff(bottom[0]);
+  if (propagate_down[1]) backward.da = OverwriteGpuDiff(bottom[1]);
   ForEachElement<Dtype>(layout_, strength.train, this->noise_key(), this->noise_pass(), backward);
 }
 

@@ -1,5 +1,6 @@
 #include "layers/metaperturb_layer.hpp"
 
+#include "layers/gpu_blobs.hpp"
 #include "layers/metaperturb_gpu.hpp"
 
 namespace caffe {
@@ -35,17 +36,17 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   pass.clip = param_.clip_value();
   pass.slope = slope_;
   pass.noise = Noise(0, bottom.size() > 1 ? bottom[1] : nullptr);
-  pass.phi = this->blobs_[0]->gpu_data();
-  pass.x = bottom[0]->gpu_data();
-  pass.epsilon = bottom.size() > 1 ? bottom[1]->gpu_data() : nullptr;
-  pass.f = gpu_.f.mutable_gpu_data();
-  pass.features = gpu_.features.mutable_gpu_data();
-  pass.s = gpu_.s.mutable_gpu_data();
-  pass.mean = gpu_.mean.mutable_gpu_data();
-  pass.mean_b1 = gpu_.mean_b1.mutable_gpu_data();
-  pass.hidden = gpu_.hidden.mutable_gpu_data();
-  pass.hidden_b2 = gpu_.hidden_b2.mutable_gpu_data();
-  pass.spread = gpu_.spread.mutable_gpu_data();
+  pass.phi = GpuData(*this->blobs_[0]);
+  pass.x = GpuData(*bottom[0]);
+  pass.epsilon = bottom.size() > 1 ? GpuData(*bottom[1]) : nullptr;
+  pass.f = MutableGpuData(&gpu_.f);
+  pass.features = MutableGpuData(&gpu_.features);
+  pass.s = MutableGpuData(&gpu_.s);
+  pass.mean = MutableGpuData(&gpu_.mean);
+  pass.mean_b1 = MutableGpuData(&gpu_.mean_b1);
+  pass.hidden = MutableGpuData(&gpu_.hidden);
+  pass.hidden_b2 = MutableGpuData(&gpu_.hidden_b2);
+  pass.spread = MutableGpuData(&gpu_.spread);
   return pass;
 }
 
@@ -54,11 +55,12 @@ void MetaPerturbLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   this->BeginPass();
   a_ = NoiseCoefficient();
-  const bool train = this->phase_ == TRAIN;
   Blob<Dtype>&mean = *this->blobs_[1], &variance = *this->blobs_[2];
-  metaperturb::GpuForward(PassOnGpu(bottom), OldWeight(), mean.mutable_gpu_data(),
-                          variance.mutable_gpu_data(), top[0]->overwrite_gpu_data());
-  if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;  // read by the host alone
+  metaperturb::InLayer(*this, [&] {
+    metaperturb::GpuForward(PassOnGpu(bottom), OldWeight(), MutableGpuData(&mean),
+                            MutableGpuData(&variance), OverwriteGpuData(top[0]));
+  });
+  if (this->phase_ == TRAIN) this->blobs_[3]->mutable_cpu_data()[0] += 1;  // read by the host alone
   on_gpu_ = true;
 }
 
@@ -69,9 +71,11 @@ void MetaPerturbLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
   const bool learn_phi = this->Learns(0);
   if (!propagate_down[0] && !learn_phi) return;
-  const Dtype* dy = top[0]->gpu_diff();
-  metaperturb::GpuBackward(PassOnGpu(bottom), dy, bottom[0]->overwrite_gpu_diff(),
-                           learn_phi ? this->blobs_[0]->mutable_gpu_diff() : nullptr);
+  const Dtype* dy = GpuDiff(*top[0]);
+  metaperturb::InLayer(*this, [&] {
+    metaperturb::GpuBackward(PassOnGpu(bottom), dy, OverwriteGpuDiff(bottom[0]),
+                             learn_phi ? MutableGpuDiff(this->blobs_[0].get()) : nullptr);
+  });
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(MetaPerturbLayer);

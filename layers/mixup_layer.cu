@@ -1,4 +1,5 @@
 #include "caffe/util/layer_kernels.hpp"
+#include "layers/gpu_blobs.hpp"
 #include "layers/mixup_layer.hpp"
 
 namespace caffe {
@@ -68,18 +69,19 @@ void MixupLayer<Dtype>::PlanToGpu() {
 template <typename Dtype>
 void MixupLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
-  ReadPlan(*bottom[1]);  // three numbers per image, which come from the host
+  // Three numbers per image, which come from the host.
+  metaperturb::InLayer(*this, [&] { ReadPlan(*bottom[1]); });
   PlanToGpu();
   const int count = bottom[0]->count();
-  const Dtype* x = bottom[0]->gpu_data();
-  Dtype* y = top[0]->overwrite_gpu_data();
+  const Dtype* x = GpuData(*bottom[0]);
+  Dtype* y = OverwriteGpuData(top[0]);
   if (!gpu_.mixes) {
     Device::Get().CopyInDevice(y, x, count * sizeof(Dtype));
     return;
   }
   const int size = bottom[0]->count(1);
-  ForEachIndex(count, MixupForward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(),
-                                          gpu_.images.gpu_data(), x, y});
+  ForEachIndex(count, MixupForward<Dtype>{Divisor(size), size, GpuData(gpu_.lambda),
+                                          GpuData(gpu_.images), x, y});
 }
 
 template <typename Dtype>
@@ -89,15 +91,15 @@ void MixupLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   ENFORCE(!propagate_down[1]) << "the plan (bottom 1) gets no gradient";
   if (!propagate_down[0]) return;
   const int count = bottom[0]->count();
-  const Dtype* dy = top[0]->gpu_diff();
-  Dtype* dx = bottom[0]->overwrite_gpu_diff();
+  const Dtype* dy = GpuDiff(*top[0]);
+  Dtype* dx = OverwriteGpuDiff(bottom[0]);
   if (!gpu_.mixes) {
     Device::Get().CopyInDevice(dx, dy, count * sizeof(Dtype));
     return;
   }
   const int size = bottom[0]->count(1), num = bottom[0]->shape(0);
-  const int* begins = gpu_.images.gpu_data() + num;
-  ForEachIndex(count, MixupBackward<Dtype>{Divisor(size), size, gpu_.lambda.gpu_data(), begins,
+  const int* begins = GpuData(gpu_.images) + num;
+  ForEachIndex(count, MixupBackward<Dtype>{Divisor(size), size, GpuData(gpu_.lambda), begins,
                                            begins + num + 1, dy, dx});
 }
 

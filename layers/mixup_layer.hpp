@@ -37,7 +37,7 @@ class MixupLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
@@ -45,7 +45,7 @@ class MixupLayer : public metaperturb::HostLayer<Dtype> {
 
  private:
   void ReadPlan(const Blob<Dtype>& plan);
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void PlanToGpu();
 #endif
 
@@ -55,7 +55,7 @@ class MixupLayer : public metaperturb::HostLayer<Dtype> {
   vector<vector<int>> mixed_by_;
   metaperturb::BlockedInput<Dtype> x_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   // The same on the GPU: lambda; and, one after another, the N partners, N + 1 numbers of where the
   // images that mix in image 0, 1, ... begin, and those images.
   struct {

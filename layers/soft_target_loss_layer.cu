@@ -3,6 +3,8 @@
 
 #include "caffe/util/label_kernels.hpp"
 #include "caffe/util/layer_kernels.hpp"
+#include "layers/gpu_blobs.hpp"
+#include "layers/host.hpp"
 #include "layers/mixup_plan.hpp"
 #include "layers/soft_target_loss_layer.hpp"
 
@@ -132,9 +134,9 @@ struct SoftTargetBackward {
 template <typename Dtype>
 Targets<Dtype> TargetsOf(const vector<Blob<Dtype>*>& bottom, const LossParameter& param, bool mixed,
                          int classes, int inner) {
-  const Labels<Dtype> labels{bottom[1]->gpu_data(), classes, param.ignore_label(),
+  const Labels<Dtype> labels{GpuData(*bottom[1]), classes, param.ignore_label(),
                              param.has_ignore_label()};
-  return {labels, mixed ? bottom[2]->gpu_data() : nullptr, Divisor(inner), inner};
+  return {labels, mixed ? GpuData(*bottom[2]) : nullptr, Divisor(inner), inner};
 }
 
 }  // namespace
@@ -144,7 +146,9 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                              const vector<Blob<Dtype>*>& top) {
   const bool mixed = bottom.size() > 2 && this->phase_ == TRAIN;
   // Checks the plan: three numbers per image, which come from the host.
-  for (int n = 0; mixed && n < outer_; ++n) metaperturb::PlanOf(*bottom[2], n);
+  metaperturb::InLayer(*this, [&] {
+    for (int n = 0; mixed && n < outer_; ++n) metaperturb::PlanOf(*bottom[2], n);
+  });
   const Targets<Dtype> targets =
       TargetsOf(bottom, this->layer_param_.loss_param(), mixed, classes_, inner_);
   const double limit = this->phase_ == TEST ? -std::log(double{kLOG_THRESHOLD})
@@ -154,12 +158,16 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   double* losses = workspace.Get<double>(positions);
   ForEachBlock(positions, classes_ > 256 ? 128 : 32, Block::kWarp * sizeof(Dtype),
                SoftTargetForward<Dtype>{targets, classes_, inner_, Smoothing(), limit,
-                                        bottom[0]->gpu_data(), prob_.overwrite_gpu_data(), losses});
+                                        GpuData(*bottom[0]), OverwriteGpuData(&prob_), losses});
   const Tally tally = TallyPositions(positions, SoftTargetTerms<Dtype>{targets, losses});
-  if (tally.bad > 0) NameBadLabel(targets.labels, *bottom[1], inner_);
+  if (tally.bad > 0) {
+    metaperturb::InLayer(*this, [&] { NameBadLabel(targets.labels, *bottom[1], inner_); });
+  }
   valid_ = tally.counted;
-  caffe_gpu_set(1, static_cast<Dtype>(tally.sum / Normalizer()), top[0]->overwrite_gpu_data());
-  if (top.size() > 1) top[1]->CopyFrom(prob_);
+  SetAll(1, static_cast<Dtype>(tally.sum / Normalizer()), OverwriteGpuData(top[0]));
+  if (top.size() < 2) return;
+  Device::Get().CopyInDevice(OverwriteGpuData(top[1]), GpuData(prob_),
+                             prob_.count() * sizeof(Dtype));
 }
 
 template <typename Dtype>
@@ -174,10 +182,10 @@ void SoftTargetLossLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   const bool mixed = bottom.size() > 2 && this->phase_ == TRAIN;
   const Targets<Dtype> targets =
       TargetsOf(bottom, this->layer_param_.loss_param(), mixed, classes_, inner_);
-  const Dtype *p = prob_.gpu_data(), *dloss = top[0]->gpu_diff();
+  const Dtype *p = GpuData(prob_), *dloss = GpuDiff(*top[0]);
   ForEachIndex(prob_.count(), SoftTargetBackward<Dtype>{targets, Divisor(inner_), Divisor(classes_),
                                                         classes_, inner_, Smoothing(), Normalizer(),
-                                                        p, dloss, bottom[0]->overwrite_gpu_diff()});
+                                                        p, dloss, OverwriteGpuDiff(bottom[0])});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(SoftTargetLossLayer);

@@ -1,4 +1,5 @@
 #include "caffe/util/layer_kernels.hpp"
+#include "layers/gpu_blobs.hpp"
 #include "layers/stochastic_depth_layer.hpp"
 
 namespace caffe {
@@ -37,8 +38,7 @@ template <typename Dtype>
 void StochasticDepthLayer<Dtype>::MultiplyOnGpu(const Blob<Dtype>& shape, const Dtype* from,
                                                 Dtype* to) const {
   const int size = shape.count(1);
-  ForEachIndex(shape.count(),
-               MultiplyImage<Dtype>{Divisor(size), gpu_factors_.gpu_data(), from, to});
+  ForEachIndex(shape.count(), MultiplyImage<Dtype>{Divisor(size), GpuData(gpu_factors_), from, to});
 }
 
 template <typename Dtype>
@@ -48,15 +48,15 @@ void StochasticDepthLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom
   const int num = bottom[0]->shape(0);
   const double p = param_.survival_prob();
   gpu_factors_.Reshape(vector<int>{num});
-  Dtype* factors = gpu_factors_.overwrite_gpu_data();
+  Dtype* factors = OverwriteGpuData(&gpu_factors_);
   if (this->phase_ == TRAIN) {
     ForEachIndex(num, DrawFactor<Dtype>{this->noise_key(), this->noise_pass(), p * 4294967296.0,
                                         param_.per_image(), factors});
   } else {
-    caffe_gpu_set(num, static_cast<Dtype>(p), factors);
+    SetAll(num, static_cast<Dtype>(p), factors);
   }
-  const Dtype* x = bottom[0]->gpu_data();
-  MultiplyOnGpu(*bottom[0], x, top[0]->overwrite_gpu_data());
+  const Dtype* x = GpuData(*bottom[0]);
+  MultiplyOnGpu(*bottom[0], x, OverwriteGpuData(top[0]));
 }
 
 template <typename Dtype>
@@ -64,8 +64,8 @@ void StochasticDepthLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                                const vector<bool>& propagate_down,
                                                const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const Dtype* dy = top[0]->gpu_diff();
-  MultiplyOnGpu(*bottom[0], dy, bottom[0]->overwrite_gpu_diff());
+  const Dtype* dy = GpuDiff(*top[0]);
+  MultiplyOnGpu(*bottom[0], dy, OverwriteGpuDiff(bottom[0]));
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(StochasticDepthLayer);

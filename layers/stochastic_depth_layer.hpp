@@ -37,7 +37,7 @@ class StochasticDepthLayer : public metaperturb::HostLayer<Dtype> {
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
@@ -45,7 +45,7 @@ class StochasticDepthLayer : public metaperturb::HostLayer<Dtype> {
 
  private:
   void Multiply(const ChannelBlocks& layout, const Dtype* from, Dtype* to) const;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   void MultiplyOnGpu(const Blob<Dtype>& shape, const Dtype* from, Dtype* to) const;
 #endif
 
@@ -53,7 +53,7 @@ class StochasticDepthLayer : public metaperturb::HostLayer<Dtype> {
   vector<Dtype> factors_;  // per image, of the last forward pass
   metaperturb::BlockedInput<Dtype> x_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
-#ifndef METAPERTURB_FOREIGN_HOST
+#ifdef METAPERTURB_GPU_HALVES
   Blob<Dtype> gpu_factors_;  // the same on the GPU
 #endif
 };

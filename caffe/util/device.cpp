@@ -77,7 +77,11 @@ const Choice& Chosen() {
     if (!wanted || !*wanted) {
       made->device = CudaDevice(&made->why_not);
     } else if (std::string(wanted) == "emulated") {
+#if defined(METAPERTURB_FOREIGN_HOST) && !defined(CPU_ONLY)
+      made->why_not = "METAPERTURB_GPU=emulated: the arrays of this Caffe are in the GPU's memory";
+#else
       made->device = new EmulatedDevice;
+#endif
     } else {
       made->why_not = std::string("METAPERTURB_GPU=") + wanted + ": only 'emulated' is known";
     }

@@ -229,6 +229,23 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
 #endif
 }
 
+namespace internal {
+
+template <typename Dtype>
+struct SetElement {
+  Dtype value;
+  Dtype* to;
+  CAFFE_HOST_DEVICE void operator()(int i) const { to[i] = value; }
+};
+
+}  // namespace internal
+
+/// to[0 .. count - 1] = value
+template <typename Dtype>
+void SetAll(int count, Dtype value, Dtype* to) {
+  ForEachIndex(count, internal::SetElement<Dtype>{value, to});
+}
+
 /// Two kernels in one, where neither reads what the other writes: the blocks of First, and behind
 /// them those of Second. Started with the sum of their blocks and the greater shared memory.
 template <class First, class Second>

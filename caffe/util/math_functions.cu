@@ -80,13 +80,6 @@ FUNCTION_OF_TWO(Difference, a - b);
 FUNCTION_OF_TWO(Product, a* b);
 FUNCTION_OF_TWO(Quotient, a / b);
 
-template <typename Dtype>
-struct SetValue {
-  Dtype value;
-  Dtype* y;
-  CAFFE_HOST_DEVICE void operator()(int i) const { y[i] = value; }
-};
-
 // Block b sums the terms [b part, (b + 1) part).
 template <typename Dtype, class Term>
 struct PartialSums {
@@ -212,7 +205,7 @@ void caffe_gpu_memset(const size_t N, const int alpha, void* X) {
 
 template <typename Dtype>
 void caffe_gpu_set(const int N, const Dtype alpha, Dtype* X) {
-  ForEachIndex(N, SetValue<Dtype>{alpha, X});
+  SetAll(N, alpha, X);
 }
 
 template <typename Dtype>

@@ -1,0 +1,142 @@
+// The layers' GPU halves within a host: on its GPU, or, in one that was built without CUDA, on the
+// emulated device (METAPERTURB_GPU=emulated), which works on the arrays of the CPU.
+
+#include "layers/metaperturb_layer.hpp"
+#include "testing/golden.hpp"
+#include "testing/gradient_checker.hpp"
+#include "testing/noise_util.hpp"
+
+#ifdef METAPERTURB_GPU_HALVES
+#include "testing/gpu_util.hpp"
+
+namespace caffe {
+namespace testing {
+namespace {
+
+class HostGpu : public GpuTest {
+ protected:
+  // Of top and bottom gradient: on a GPU, logarithm, sine and cosine are not the CPU's to the last
+  // bit.
+  static double Tolerance() { return Device::Get().IsEmulated() ? 1e-9 : 1e-5; }
+
+  template <typename Dtype>
+  void ExpectEqualsTheCpu(const std::string& layer, const std::vector<int>& shape,
+                          const std::vector<Blob<Dtype>*>& more = {}, double tolerance = 0) {
+    SCOPED_TRACE(layer);
+    Blob<Dtype> x(shape);
+    FillGaussian(&x, 1, Dtype(0.5));
+    const auto cpu = ThirdPass(layer, x, more);
+    const GpuMode mode;
+    const auto gpu = ThirdPass(layer, x, more);
+    for (int i : {0, 1}) {
+      EXPECT_LT(RelativeError(gpu[i].data(), cpu[i].data(), x.count()),
+                tolerance > 0 ? tolerance : Tolerance())
+          << (i == 0 ? "top" : "gradient");
+      // Not the initial values of an array that was never written.
+      EXPECT_NE(std::vector<Dtype>(x.count(), gpu[i][0]), gpu[i]);
+    }
+  }
+};
+
+TEST_F(HostGpu, LayersEqualTheCpu) {
+  const std::vector<int> shape = {4, 3, 6, 5};
+  for (const std::string phase : {"TRAIN", "TEST"}) {
+    const std::string end = " phase: " + phase;
+    ExpectEqualsTheCpu<double>("name: 'l' type: 'MetaPerturb'" + end, shape);
+    ExpectEqualsTheCpu<double>("name: 'l' type: 'Cutout' cutout_param { length: 3 }" + end, shape);
+    ExpectEqualsTheCpu<double>(
+        "name: 'l' type: 'DropBlock' dropblock_param { drop_prob: 0.3 block_size: 2 }" + end,
+        shape);
+    ExpectEqualsTheCpu<double>(
+        "name: 'l' type: 'StochasticDepth' stochastic_depth_param { survival_prob: 0.5 "
+        "per_image: true }" +
+            end,
+        shape);
+    Blob<double> logits(shape);
+    FillGaussian(&logits, 2);
+    ExpectEqualsTheCpu<double>("name: 'l' type: 'InformationDropout'" + end, shape, {&logits});
+  }
+  ExpectEqualsTheCpu<float>("name: 'l' type: 'MetaPerturb'", shape, {}, 2e-4);
+}
+
+TEST_F(HostGpu, MixupEqualsTheCpu) {
+  Blob<double> x(3, 2, 4, 4), plan(std::vector<int>{3, 3});
+  FillGaussian(&x, 1);
+  const double entries[] = {2, 0.25, 0, 0, 0.5, 0, 1, 1, 0};
+  std::copy(entries, entries + 9, plan.mutable_cpu_data());
+  std::vector<std::vector<double>> results;
+  for (const Caffe::Brew brew : {Caffe::CPU, Caffe::GPU}) {
+    Caffe::set_mode(brew);
+    LayerRun<double> run(LayerFromText("name: 'l' type: 'Mixup'"), {&x, &plan});
+    run.Forward();
+    results.push_back(DataOf(*run.top[0]));
+    SetDiff(x, run.top[0]);
+    run.Backward({true, false});
+    results.push_back(DiffOf(x));
+  }
+  Caffe::set_mode(Caffe::CPU);
+  EXPECT_LT(RelativeError(results[2].data(), results[0].data(), x.count()), 1e-12);
+  EXPECT_LT(RelativeError(results[3].data(), results[1].data(), x.count()), 1e-12);
+}
+
+TEST_F(HostGpu, SoftTargetLossEqualsTheCpu) {
+  Blob<double> scores(std::vector<int>{5, 4}), labels(std::vector<int>{5});
+  FillGaussian(&scores, 1);
+  for (int n = 0; n < 5; ++n) labels.mutable_cpu_data()[n] = n % 4;
+  const std::string layer =
+      "name: 'l' type: 'SoftTargetLoss' soft_target_loss_param { label_smoothing: 0.1 }";
+  std::vector<std::vector<double>> results;
+  for (const Caffe::Brew brew : {Caffe::CPU, Caffe::GPU}) {
+    Caffe::set_mode(brew);
+    LayerRun<double> run(LayerFromText(layer), {&scores, &labels}, 2);
+    run.Forward();
+    run.top[0]->mutable_cpu_diff()[0] = 1;
+    run.Backward({true, false});
+    for (int i : {0, 1}) results.push_back(DataOf(*run.top[i]));
+    results.push_back(DiffOf(scores));
+    labels.mutable_cpu_data()[3] = 7;
+    EXPECT_ERROR(run.Forward(), "layer 'l' (SoftTargetLoss): label 7 of image 3");
+    labels.mutable_cpu_data()[3] = 3;
+  }
+  Caffe::set_mode(Caffe::CPU);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_LT(RelativeError(results[i + 3].data(), results[i].data(),
+                            static_cast<int>(results[i].size())),
+              Tolerance());
+  }
+}
+
+TEST_F(HostGpu, GradientsOfPhiAndX) {
+  const GpuMode mode;
+  Blob<double> x(3, 4, 5, 4), epsilon(3, 4, 5, 4);
+  FillGaussian(&x, 1);
+  FillGaussian(&epsilon, 2);
+  LayerParameter param = LayerFromText("name: 'mp' type: 'MetaPerturb'");
+  param.add_param()->set_name("phi");
+  LayerRun<double> run(param, {&x, &epsilon});
+  FillGaussian(run.layer->blobs()[0].get(), 3, 0.0, 0.3);
+  GradientChecker<double> checker(1e-5, 1e-4);
+  checker.CheckGradient(run.layer.get(), run.bottom, run.top, 0);
+}
+
+TEST_F(HostGpu, ErrorsNameTheLayer) {
+  const GpuMode mode;
+  Blob<float> x(2, 1, 1, 8000);
+  FillGaussian(&x, 1);
+  LayerRun<float> run(LayerFromText("name: 'mp' type: 'MetaPerturb' phase: TEST"), {&x});
+  EXPECT_ERROR(run.Forward(), "layer 'mp' (MetaPerturb): a kernel needs");
+}
+
+TEST_F(HostGpu, GoldenVectors) {
+  const GpuMode mode;
+  for (const char* name : kGoldenNames) {
+    CheckGolden<float>(name, 1e-4);
+    CheckGolden<double>(name, 1e-7);
+  }
+}
+
+}  // namespace
+}  // namespace testing
+}  // namespace caffe
+
+#endif  // METAPERTURB_GPU_HALVES
