@@ -106,8 +106,8 @@ endif()
 # Its headers first: where both have a file of one name, the host's is meant.
 target_include_directories(metaperturb SYSTEM PUBLIC ${host_include} ${host_pb_include} ${host_pb_folder})
 target_include_directories(metaperturb PUBLIC ${proto_root} ${PROJECT_BINARY_DIR}/plugin)
-target_compile_options(metaperturb PRIVATE -Wall -Wextra $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>
-  $<$<CONFIG:Release>:-O3>)
+target_compile_options(metaperturb PRIVATE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;$<$<BOOL:${METAPERTURB_WERROR}>:-Werror>;$<$<CONFIG:Release>:-O3>>")
 target_link_libraries(metaperturb
   PUBLIC ${host_library} protobuf::libprotobuf Boost::headers Threads::Threads metaperturb_glog
          metaperturb_gflags metaperturb_openblas

@@ -1,6 +1,7 @@
 #include "layers/soft_target_loss_layer.hpp"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
@@ -101,8 +102,8 @@ void SoftTargetLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* scores = bottom[0]->cpu_data();
   Dtype* prob = prob_.mutable_cpu_data();
   const Dtype e = Smoothing();
-  const double limit = this->phase_ == TEST ? -std::log(double{kLOG_THRESHOLD})
-                                            : std::numeric_limits<double>::infinity();
+  const double limit =
+      this->phase_ == TEST ? -std::log(double{FLT_MIN}) : std::numeric_limits<double>::infinity();
   losses_.assign(outer_, 0);
 #pragma omp parallel for schedule(static)
   for (int n = 0; n < outer_; ++n) {

@@ -1,3 +1,4 @@
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
@@ -151,8 +152,8 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   });
   const Targets<Dtype> targets =
       TargetsOf(bottom, this->layer_param_.loss_param(), mixed, classes_, inner_);
-  const double limit = this->phase_ == TEST ? -std::log(double{kLOG_THRESHOLD})
-                                            : std::numeric_limits<double>::infinity();
+  const double limit =
+      this->phase_ == TEST ? -std::log(double{FLT_MIN}) : std::numeric_limits<double>::infinity();
   const int positions = outer_ * inner_;
   DeviceWorkspace workspace;
   double* losses = workspace.Get<double>(positions);
@@ -161,7 +162,8 @@ void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                         GpuData(*bottom[0]), OverwriteGpuData(&prob_), losses});
   const Tally tally = TallyPositions(positions, SoftTargetTerms<Dtype>{targets, losses});
   if (tally.bad > 0) {
-    metaperturb::InLayer(*this, [&] { NameBadLabel(targets.labels, *bottom[1], inner_); });
+    const Labels<Dtype>& labels = targets.labels;
+    metaperturb::InLayer(*this, [&] { NameBadLabel(labels, *bottom[1], inner_); });
   }
   valid_ = tally.counted;
   SetAll(1, static_cast<Dtype>(tally.sum / Normalizer()), OverwriteGpuData(top[0]));

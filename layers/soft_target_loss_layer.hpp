@@ -17,8 +17,8 @@ namespace caffe {
 /// e is the label smoothing of Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception
 /// architecture for computer vision" (CVPR 2016, section 7); lambda and partner are those of a
 /// MixupPlan, the targets of mixup (Zhang, Cisse, Dauphin, Lopez-Paz, ICLR 2018, equation 1).
-/// TEST, whatever is given: e = 0, lambda = 1, and p_k not below 1e-20: the loss of
-/// SoftmaxWithLoss.
+/// TEST, whatever is given: e = 0, lambda = 1, and p_k not below FLT_MIN: the loss
+/// of SoftmaxWithLoss.
 ///
 /// bottoms: scores; labels, one per position; optionally a plan, N x 3. Tops: the loss; optionally
 /// p.

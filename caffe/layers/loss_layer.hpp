@@ -8,7 +8,7 @@
 
 namespace caffe {
 
-/// Smallest probability that a logarithm is taken of.
+/// Smallest probability that a logarithm is taken of, for loss layers that want one.
 const float kLOG_THRESHOLD = 1e-20f;
 
 /// Two bottoms, predictions and targets, and a scalar top whose loss_weight is 1 unless given.

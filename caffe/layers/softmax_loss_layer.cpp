@@ -1,6 +1,7 @@
 #include "caffe/layers/softmax_loss_layer.hpp"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 namespace caffe {
@@ -63,7 +64,7 @@ void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom
                                               << " classes (0 to " << classes_ - 1 << ")";
       const Dtype chosen = p[(size_t(n) * classes_ + label) * inner_ + i];
       // Written so that a NaN stays one.
-      loss -= std::log(chosen < Dtype(kLOG_THRESHOLD) ? Dtype(kLOG_THRESHOLD) : chosen);
+      loss -= std::log(chosen < Dtype(FLT_MIN) ? Dtype(FLT_MIN) : chosen);
       ++valid_;
     }
   }

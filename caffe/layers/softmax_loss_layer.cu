@@ -1,4 +1,7 @@
 #include "caffe/layers/softmax_loss_layer.hpp"
+
+#include <cfloat>
+
 #include "caffe/util/label_kernels.hpp"
 #include "caffe/util/math_functions.hpp"
 
@@ -49,7 +52,7 @@ void SoftmaxWithLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom
   const Labels<Dtype> labels{bottom[1]->gpu_data(), classes_, param.ignore_label(),
                              param.has_ignore_label()};
   const Tally tally = TallyPositions(
-      outer_ * inner_, LossTerms<Dtype>{labels, prob_.gpu_data(), inner_, Dtype(kLOG_THRESHOLD)});
+      outer_ * inner_, LossTerms<Dtype>{labels, prob_.gpu_data(), inner_, Dtype(FLT_MIN)});
   if (tally.bad > 0) NameBadLabel(labels, *bottom[1], inner_);
   valid_ = tally.counted;
   const double loss = tally.sum;

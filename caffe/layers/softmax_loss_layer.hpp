@@ -12,6 +12,7 @@ namespace caffe {
 /// Multinomial logistic loss of the softmax of bottom 0, N x C x ...; bottom 1 holds the class of
 /// each position, from 0:
 ///     L = -1/norm sum_i ln p[i, label_i],   dx[i,c] = (p[i,c] - [c = label_i]) / norm
+/// where a p below the smallest normal float, FLT_MIN, counts as that (at most 87.3 a position).
 /// softmax_param.axis = 1; loss_param: ignore_label: positions of that label do not count;
 /// normalization: VALID (default: norm is the number of positions that count), FULL (all),
 /// BATCH_SIZE (N), NONE (1); the older `normalize`: true is VALID, false BATCH_SIZE. Tops: the

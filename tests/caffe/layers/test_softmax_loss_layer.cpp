@@ -59,6 +59,23 @@ TEST(SoftmaxWithLossLayer, IgnoreLabel) {
   EXPECT_NEAR(p.Sum(1) / 3, Loss("ignore_label: 1 normalization: BATCH_SIZE"), 1e-12);
 }
 
+// As in Caffe: ln(1.18e-38), in float and in double.
+template <typename Dtype>
+void ExpectLimitedLoss() {
+  Blob<Dtype> x(std::vector<int>{1, 2}), labels(std::vector<int>{1});
+  FillValues(&labels, {1});
+  LayerRun<Dtype> run(LayerFromText("type: 'SoftmaxWithLoss'"), {&x, &labels});
+  FillValues(&x, {60, 0});
+  EXPECT_NEAR(60, run.Forward(), 1e-4);
+  FillValues(&x, {500, 0});
+  EXPECT_NEAR(87.33654, run.Forward(), 1e-4);
+}
+
+TEST(SoftmaxWithLossLayer, ALossIsLimited) {
+  ExpectLimitedLoss<float>();
+  ExpectLimitedLoss<double>();
+}
+
 TEST(SoftmaxWithLossLayer, NothingCounts) {
   Problem<float> p;
   std::fill_n(p.labels.mutable_cpu_data(), 6, -1.f);
