@@ -47,10 +47,11 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   }
   const bool ceil = param.round_mode() == PoolingParameter_RoundMode_CEIL;
   const auto extent = [ceil](const char* axis, int in, int kernel, int pad, int stride) {
-    const int room = in + 2 * pad - kernel;
+    // Rounded up, a window that exceeds the input by less than a stride is there, and is cut off.
+    const int room = in + 2 * pad - kernel + (ceil ? stride - 1 : 0);
     ENFORCE(room >= 0) << "kernel of " << axis << " " << kernel << " exceeds the padded input of "
                        << axis << " " << in + 2 * pad;
-    int out = (room + (ceil ? stride - 1 : 0)) / stride + 1;
+    int out = room / stride + 1;
     // The last window must start inside the image or its left padding. Without padding this matters
     // where the stride exceeds the kernel: Caffe would give a window without pixels.
     if ((out - 1) * stride >= in + pad) --out;

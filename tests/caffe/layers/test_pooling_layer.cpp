@@ -29,6 +29,9 @@ const struct Case {
               {"kernel_size: 1 stride: 2", {4, 5}, {2, 3}},
               {"kernel_size: 1 stride: 3 pad: 0", {5, 8}, {2, 3}},
               {"kernel_size: 1", {1, 1}, {1, 1}},
+              // A window larger than the image, by less than a stride.
+              {"kernel_size: 4 stride: 2", {3, 5}, {1, 2}},
+              {"kernel_size: 7 stride: 4 pad: 1", {2, 3}, {1, 1}},
               {"global_pooling: true", {3, 5}, {1, 1}}};
 
 template <typename Dtype>
