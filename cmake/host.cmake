@@ -49,6 +49,9 @@ metaperturb_find(openblas cblas.h openblas libopenblas-dev)  # Caffe's own heade
 if(host_cuda)
   find_package(CUDAToolkit REQUIRED)  # Caffe's own headers include cublas_v2.h
 else()
+  if(METAPERTURB_CUDA AND NOT METAPERTURB_CUDA STREQUAL AUTO)
+    message(FATAL_ERROR "METAPERTURB_CUDA=${METAPERTURB_CUDA}: the Caffe in ${METAPERTURB_HOST} was built without CUDA")
+  endif()
   set(METAPERTURB_CUDA OFF)
 endif()
 include(cmake/cuda.cmake)
