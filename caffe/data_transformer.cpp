@@ -44,6 +44,18 @@ vector<int> DataTransformer<Dtype>::ShapeAfterCrop(int channels, int height, int
 }
 
 template <typename Dtype>
+Datum DataTransformer<Dtype>::Decode(Datum datum) const {
+  if (!datum.encoded()) return datum;
+  Datum decoded;
+  CVMatToDatum(param_.force_color() || param_.force_gray()
+                   ? DecodeDatumToCVMat(datum, param_.force_color())
+                   : DecodeDatumToCVMatNative(datum),
+               &decoded);
+  decoded.set_label(datum.label());
+  return decoded;
+}
+
+template <typename Dtype>
 vector<int> DataTransformer<Dtype>::InferBlobShape(const Datum& datum) {
   if (datum.encoded()) {
     return InferBlobShape(param_.force_color() || param_.force_gray()
@@ -75,9 +87,20 @@ vector<int> DataTransformer<Dtype>::InferBlobShape(const vector<cv::Mat>& mat_ve
 }
 
 template <typename Dtype>
-typename DataTransformer<Dtype>::Window DataTransformer<Dtype>::Choose(int channels, int height,
-                                                                       int width,
-                                                                       const vector<int>& shape) {
+ImageWindows DataTransformer<Dtype>::Windows(int channels, int height, int width) const {
+  const vector<int> after = ShapeAfterCrop(channels, height, width);
+  ENFORCE(!param_.has_mean_file() || data_mean_.count() == channels * height * width)
+      << param_.mean_file() << ": the mean has " << data_mean_.count() << " values, an image has "
+      << channels << "x" << height << "x" << width;
+  ENFORCE(mean_values_.size() <= 1 || static_cast<int>(mean_values_.size()) == channels)
+      << mean_values_.size() << " mean_value entries for " << channels << " channels";
+  return {height,         width, after[2], after[3], param_.crop_size() > 0 && phase_ == TRAIN,
+          param_.mirror()};
+}
+
+template <typename Dtype>
+ImageWindow DataTransformer<Dtype>::Choose(int channels, int height, int width,
+                                           const vector<int>& shape) {
   const vector<int> after = ShapeAfterCrop(channels, height, width);
   const int out_c = shape[shape.size() - 3];
   const int out_h = shape[shape.size() - 2], out_w = shape[shape.size() - 1];
@@ -85,24 +108,14 @@ typename DataTransformer<Dtype>::Window DataTransformer<Dtype>::Choose(int chann
       << "an image of " << channels << "x" << height << "x" << width << " gives " << after[1] << "x"
       << after[2] << "x" << after[3] << " where " << out_c << "x" << out_h << "x" << out_w
       << " is expected";
-  ENFORCE(!param_.has_mean_file() || data_mean_.count() == channels * height * width)
-      << param_.mean_file() << ": the mean has " << data_mean_.count() << " values, an image has "
-      << channels << "x" << height << "x" << width;
-  ENFORCE(mean_values_.size() <= 1 || static_cast<int>(mean_values_.size()) == channels)
-      << mean_values_.size() << " mean_value entries for " << channels << " channels";
-  const bool random = param_.crop_size() > 0 && phase_ == TRAIN;
-  Window window;
-  window.top = random ? Rand(height - out_h + 1) : (height - out_h) / 2;
-  window.left = random ? Rand(width - out_w + 1) : (width - out_w) / 2;
-  window.mirror = param_.mirror() && Rand(2);
-  return window;
+  return Windows(channels, height, width).Choose([this](int n) { return Rand(n); });
 }
 
 template <typename Dtype>
 template <typename Pixel>
 void DataTransformer<Dtype>::TransformPixels(const Pixel* pixels, int channels, int height,
                                              int width, const vector<int>& shape,
-                                             const Window& window, Dtype* out) const {
+                                             const ImageWindow& window, Dtype* out) const {
   const int out_h = shape[shape.size() - 2], out_w = shape[shape.size() - 1];
   const Dtype* mean = param_.has_mean_file() ? data_mean_.cpu_data() : nullptr;
   const Dtype scale = param_.scale();
@@ -126,16 +139,11 @@ void DataTransformer<Dtype>::TransformPixels(const Pixel* pixels, int channels, 
 template <typename Dtype>
 void DataTransformer<Dtype>::Transform(const Datum& datum, const vector<int>& shape, Dtype* out) {
   if (datum.encoded()) {
-    Datum decoded;
-    CVMatToDatum(param_.force_color() || param_.force_gray()
-                     ? DecodeDatumToCVMat(datum, param_.force_color())
-                     : DecodeDatumToCVMatNative(datum),
-                 &decoded);
-    Transform(decoded, shape, out);
+    Transform(Decode(datum), shape, out);
     return;
   }
   const int channels = datum.channels(), height = datum.height(), width = datum.width();
-  const Window window = Choose(channels, height, width, shape);
+  const ImageWindow window = Choose(channels, height, width, shape);
   const size_t count = size_t(channels) * height * width;
   const bool bytes = !datum.data().empty();
   ENFORCE(count == (bytes ? datum.data().size() : size_t(datum.float_data_size())))
@@ -188,7 +196,7 @@ void DataTransformer<Dtype>::Transform(Blob<Dtype>* input, Blob<Dtype>* transfor
   if (transformed_blob->count() == 0) transformed_blob->Reshape(shape);
   ENFORCE(transformed_blob->num() == input->num())
       << input->num() << " images for a blob of " << transformed_blob->num();
-  const Window window =
+  const ImageWindow window =
       Choose(input->channels(), input->height(), input->width(), transformed_blob->shape());
   Dtype* out = transformed_blob->mutable_cpu_data();
   for (int n = 0; n < input->num(); ++n) {

@@ -6,6 +6,7 @@
 #include "caffe/blob.hpp"
 #include "caffe/common.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/image_window.hpp"
 #include "util/philox.hpp"
 
 namespace caffe {
@@ -44,6 +45,17 @@ class DataTransformer {
   vector<int> InferBlobShape(const cv::Mat& cv_img);
   vector<int> InferBlobShape(const vector<cv::Mat>& mat_vector);
 
+  // Beyond Caffe's API, for who computes the same elsewhere (resident_images.hpp):
+  /// The image, decoded if it is encoded.
+  Datum Decode(Datum datum) const;
+  /// Which windows images of C x H x W get. Checks that crop and mean fit them.
+  ImageWindows Windows(int channels, int height, int width) const;
+  Dtype scale() const { return param_.scale(); }
+  /// Of every pixel; empty if there is no mean_file.
+  const Blob<Dtype>& mean() const { return data_mean_; }
+  /// None, one for all channels or one for each.
+  const vector<Dtype>& mean_values() const { return mean_values_; }
+
  protected:
   virtual int Rand(int n);
 
@@ -54,16 +66,11 @@ class DataTransformer {
   vector<Dtype> mean_values_;
 
  private:
-  // Where the crop begins, and whether it is mirrored.
-  struct Window {
-    int top, left;
-    bool mirror;
-  };
   /// Draws the window for an image, whose `shape` after cropping is checked.
-  Window Choose(int channels, int height, int width, const vector<int>& shape);
+  ImageWindow Choose(int channels, int height, int width, const vector<int>& shape);
   template <typename Pixel>
   void TransformPixels(const Pixel* pixels, int channels, int height, int width,
-                       const vector<int>& shape, const Window& window, Dtype* out) const;
+                       const vector<int>& shape, const ImageWindow& window, Dtype* out) const;
   vector<int> ShapeAfterCrop(int channels, int height, int width) const;
 };
 

@@ -71,10 +71,10 @@ CAFFE_HOST_DEVICE inline void PhiloxNormalPair(uint32_t u0, uint32_t u1, float* 
 class PhiloxEngine {
  public:
   typedef uint32_t result_type;
-  explicit PhiloxEngine(uint64_t key = 0) : key_(key) {}
+  CAFFE_HOST_DEVICE explicit PhiloxEngine(uint64_t key = 0) : key_(key) {}
   static constexpr result_type min() { return 0; }
   static constexpr result_type max() { return 0xFFFFFFFFu; }
-  result_type operator()() {
+  CAFFE_HOST_DEVICE result_type operator()() {
     if (next_ == 4) {
       block_ = Philox::At(key_, static_cast<uint32_t>(count_), static_cast<uint32_t>(count_ >> 32),
                           0, 0);

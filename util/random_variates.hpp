@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "util/philox.hpp"
+
 namespace caffe {
 
 // Numbers of some distributions from a generator of 32-bit numbers (PhiloxEngine), by formulas of
@@ -11,7 +13,7 @@ namespace caffe {
 
 /// Uniform integer in [0, n), without bias (n > 0).
 template <class Generator>
-uint32_t UniformBelow(uint32_t n, Generator* gen) {
+CAFFE_HOST_DEVICE uint32_t UniformBelow(uint32_t n, Generator* gen) {
   const uint32_t limit = 0xFFFFFFFFu - (0xFFFFFFFFu % n + 1) % n;
   uint32_t r;
   do {

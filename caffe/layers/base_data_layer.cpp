@@ -42,6 +42,7 @@ void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
     batch->error = nullptr;
     try {
       load_batch(batch);
+      if (Caffe::mode() == Caffe::GPU) Send(batch);
     } catch (...) {
       batch->error = std::current_exception();
     }
@@ -50,6 +51,14 @@ void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
     prefetch_full_.push(batch);
     if (failed) return;
   }
+}
+
+// While the GPU computes with the batch before.
+template <typename Dtype>
+void BasePrefetchingDataLayer<Dtype>::Send(Batch<Dtype>* batch) const {
+  const OwnStream stream(Device::INDEPENDENT);
+  batch->data_.gpu_data();
+  if (this->output_labels_) batch->label_.gpu_data();
 }
 
 template <typename Dtype>
@@ -77,7 +86,11 @@ void BasePrefetchingDataLayer<Dtype>::PlaceImage(const Datum& image, uint64_t re
 template <typename Dtype>
 Batch<Dtype>* BasePrefetchingDataLayer<Dtype>::NextBatch() {
   if (!is_started() || expected_pass_ != this->pass()) StartAt(this->pass());
-  if (prefetch_current_) prefetch_free_.push(prefetch_current_);
+  if (prefetch_current_) {
+    // The GPU may still compute with it.
+    if (Caffe::mode() == Caffe::GPU) Device::Get().Synchronize();
+    prefetch_free_.push(prefetch_current_);
+  }
   prefetch_current_ = nullptr;
   const auto start = std::chrono::steady_clock::now();
   Batch<Dtype>* batch = prefetch_full_.pop();
@@ -109,13 +122,14 @@ template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>&,
                                                   const vector<Blob<Dtype>*>& top) {
   Batch<Dtype>* batch = NextBatch();
-  const auto send = [](const Blob<Dtype>& from, Blob<Dtype>* to) {
-    to->ReshapeLike(from);
-    Device::Get().CopyToDevice(to->overwrite_gpu_data(), from.cpu_data(),
-                               from.count() * sizeof(Dtype));
+  const auto lend = [](Blob<Dtype>* from, Blob<Dtype>* to) {
+    to->ReshapeLike(*from);
+    // What a top read on the host would be copied to: in a pass on the CPU it was another batch's.
+    to->set_cpu_data(const_cast<Dtype*>(from->cpu_data()));
+    to->set_gpu_data(from->mutable_gpu_data());
   };
-  send(batch->data_, top[0]);
-  if (this->output_labels_) send(batch->label_, top[1]);
+  lend(&batch->data_, top[0]);
+  if (this->output_labels_) lend(&batch->label_, top[1]);
 }
 
 INSTANTIATE_CLASS(BaseDataLayer);

@@ -45,8 +45,9 @@ class Batch {
 
 /// Loads data_param.prefetch batches ahead (4; at least 2), in a thread of its own. Batch p is that
 /// of forward pass p and depends on nothing else, so that a net that is set to another pass
-/// (Net::set_next_pass) gets its data from there. What goes wrong in the thread is thrown by
-/// Forward. A derived class's destructor calls StopInternalThread, for the thread calls load_batch.
+/// (Net::set_next_pass) gets its data from there. In GPU mode the thread sends the batch to the
+/// device, too. What goes wrong in the thread is thrown by Forward. A derived class's destructor
+/// calls StopInternalThread, for the thread calls load_batch.
 template <typename Dtype>
 class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThread {
  public:
@@ -75,6 +76,8 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
 
  private:
   void StartAt(uint64_t pass);
+  /// Copies it to the device of GPU mode.
+  void Send(Batch<Dtype>* batch) const;
   /// Waits for the batch of this pass; the one before may be filled again.
   Batch<Dtype>* NextBatch();
 

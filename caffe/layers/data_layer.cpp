@@ -1,5 +1,7 @@
 #include "caffe/layers/data_layer.hpp"
 
+#include <limits>
+
 namespace caffe {
 
 template <typename Dtype>
@@ -72,6 +74,55 @@ void DataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
     Locate(skip_ + record * stride_,
            [&] { this->PlaceImage(Read(), record, i, batch_size, batch); });
   }
+}
+
+template <typename Dtype>
+std::unique_ptr<ResidentImages<Dtype>> DataLayer<Dtype>::MakeResident() {
+  this->StopInternalThread();  // it reads with the same cursor
+  std::unique_ptr<ResidentImages<Dtype>> images;
+  const uint64_t count = db_->size();
+  const size_t chunk_bytes = 16 << 20;
+  vector<Datum> chunk;
+  try {
+    for (uint64_t record = 0; record < count; ++record) {
+      SeekTo(record);
+      chunk.push_back(this->data_transformer_->Decode(Read()));
+      const Datum& image = chunk.back();
+      if (!images) {
+        if (image.data().empty()) return nullptr;  // the pixels are float
+        const uint64_t bytes = count * image.data().size();
+        const bool is_counted = count <= std::numeric_limits<int>::max();
+        if (!is_counted || !ResidentImages<Dtype>::Fits(bytes, Device::Get().MemoryLeft())) {
+          return nullptr;
+        }
+        images.reset(new ResidentImages<Dtype>(this->data_transformer_.get(),
+                                               {image.channels(), image.height(), image.width()},
+                                               static_cast<int>(count)));
+      }
+      const bool is_full = chunk.size() * image.data().size() >= chunk_bytes;
+      if (!is_full && record + 1 < count) continue;
+      if (!images->Add(chunk)) return nullptr;
+      chunk.clear();
+    }
+  } catch (const Error&) {
+    return nullptr;
+  }
+  LOG_IF(INFO, Caffe::root_solver())
+      << "layer '" << this->layer_param_.name() << "': " << count << " images ("
+      << (images->bytes() + 1023) / 1024 << " KiB) are kept in the GPU's memory";
+  return images;
+}
+
+template <typename Dtype>
+void DataLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                                   const vector<Blob<Dtype>*>& top) {
+  if (!tried_resident_) resident_ = MakeResident();
+  tried_resident_ = true;
+  if (!resident_) return BasePrefetchingDataLayer<Dtype>::Forward_gpu(bottom, top);
+  const int batch_size = static_cast<int>(this->layer_param_.data_param().batch_size());
+  resident_->Transform({this->random_key(), this->pass() * batch_size, skip_, stride_}, batch_size,
+                       top[0]->overwrite_gpu_data(),
+                       this->output_labels_ ? top[1]->overwrite_gpu_data() : nullptr);
 }
 
 INSTANTIATE_CLASS(DataLayer);

@@ -1,10 +1,12 @@
 #ifndef CAFFE_DATA_LAYER_HPP_
 #define CAFFE_DATA_LAYER_HPP_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "caffe/layers/base_data_layer.hpp"
+#include "caffe/resident_images.hpp"
 #include "caffe/util/db.hpp"
 
 namespace caffe {
@@ -15,6 +17,9 @@ namespace caffe {
 /// H x W; labels, batch_size. All images of a batch have one size, that of its first; with
 /// batch_size 1 each may have its own. Of several solvers (Caffe::solver_count) each takes every
 /// so-many-th record, from its rank on. Errors name the source and, for a damaged record, its key.
+/// In GPU mode a data set of at most 2 GiB of pixels, all images of one size, is kept in the GPU's
+/// memory from the first pass on, and transformed there (resident_images.hpp); the batches are the
+/// same.
 template <typename Dtype>
 class DataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:
@@ -27,8 +32,12 @@ class DataLayer : public BasePrefetchingDataLayer<Dtype> {
 
  protected:
   void load_batch(Batch<Dtype>* batch) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
 
  private:
+  /// The data set on the device; null if it does not fit, or some record has to be loaded on the
+  /// CPU: because its size is another, or it is damaged and must not matter until its turn comes.
+  std::unique_ptr<ResidentImages<Dtype>> MakeResident();
   void SeekTo(uint64_t record);
   void Advance();
   Datum Read();
@@ -41,6 +50,8 @@ class DataLayer : public BasePrefetchingDataLayer<Dtype> {
   uint64_t position_ = 0;  // record under the cursor
   uint64_t skip_ = 0;      // the first record, and the step from one to the next
   uint64_t stride_ = 1;
+  bool tried_resident_ = false;
+  std::unique_ptr<ResidentImages<Dtype>> resident_;
 };
 
 }  // namespace caffe

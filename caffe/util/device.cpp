@@ -26,6 +26,7 @@ class EmulatedDevice : public Device {
     return "Name: emulated on the CPU (METAPERTURB_GPU=emulated)";
   }
   size_t SharedMemory() const override { return 227 << 10; }
+  Memory MemoryLeft() const override { return {size_t{1} << 30, size_t{1} << 30}; }
   void* Allocate(size_t bytes) override {
     void* memory = nullptr;
     // Not rounded up: a memory checker sees what is touched behind the end.
@@ -53,16 +54,16 @@ class EmulatedDevice : public Device {
   void Fill(void* memory, int value, size_t bytes) override { std::memset(memory, value, bytes); }
   void Synchronize() override {}
   // Its threads' work is done at once; an address tells their streams apart.
-  void* Stream() override { return has_own_stream_ ? &has_own_stream_ : nullptr; }
-  void UseOwnStream(bool own) override { has_own_stream_ = own; }
+  void* Stream() override { return stream_ == DEFAULT ? nullptr : &stream_; }
+  void UseStream(StreamKind kind) override { stream_ = kind; }
 
  private:
   static thread_local int selected_;
-  static thread_local bool has_own_stream_;
+  static thread_local StreamKind stream_;
 };
 
 thread_local int EmulatedDevice::selected_ = 0;
-thread_local bool EmulatedDevice::has_own_stream_ = false;
+thread_local Device::StreamKind EmulatedDevice::stream_ = Device::DEFAULT;
 
 struct Choice {
   Device* device = nullptr;

@@ -30,6 +30,11 @@ class Device {
   virtual std::string Describe() const = 0;
   /// Bytes of shared memory that a thread block can have at most.
   virtual size_t SharedMemory() const = 0;
+  /// Bytes of the selected GPU's memory, and how many of them nobody has.
+  struct Memory {
+    size_t total, free;
+  };
+  virtual Memory MemoryLeft() const = 0;
 
   /// Memory of the selected GPU, at least 256-byte aligned, not cleared. Throws Error if there is
   /// not enough. What is freed is kept for the next Allocate.
@@ -55,16 +60,18 @@ class Device {
   /// The CUDA stream (cudaStream_t) of the calling thread's work on the selected GPU; null is the
   /// default stream, which waits for all others of that GPU, and they for it.
   virtual void* Stream() = 0;
-  /// Whether the calling thread has a stream of its own; use OwnStream.
-  virtual void UseOwnStream(bool own) = 0;
+  /// The calling thread's stream; use OwnStream.
+  enum StreamKind { DEFAULT, OWN, INDEPENDENT };
+  virtual void UseStream(StreamKind kind) = 0;
 };
 
 /// While one lives, the calling thread's work is in a stream of its own: it may run at the same
-/// time as that of other such threads. Before another thread reads the results, call Synchronize.
+/// time as that of other such threads, and, if the stream is INDEPENDENT, of the default stream.
+/// Before another thread reads the results, call Synchronize.
 class OwnStream {
  public:
-  OwnStream() { Device::Get().UseOwnStream(true); }
-  ~OwnStream() { Device::Get().UseOwnStream(false); }
+  explicit OwnStream(Device::StreamKind kind = Device::OWN) { Device::Get().UseStream(kind); }
+  ~OwnStream() { Device::Get().UseStream(Device::DEFAULT); }
   OwnStream(const OwnStream&) = delete;
   OwnStream& operator=(const OwnStream&) = delete;
 };

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "caffe/util/device.hpp"
@@ -23,10 +24,10 @@ void Check(cudaError_t status, const char* what) {
   THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
 
-// Streams of a thread, made when they are first needed. They are ordered with the default stream,
-// where a layer of the user's may start its kernels.
+// Streams of a thread, made when they are first needed. OWN ones are ordered with the default
+// stream, where a layer of the user's may start its kernels.
 struct OwnStreams {
-  std::map<int, cudaStream_t> of_gpu;
+  std::map<std::pair<int, Device::StreamKind>, cudaStream_t> of_gpu;
   ~OwnStreams() {
     for (const auto& each : of_gpu) {
       if (cudaStreamDestroy(each.second) != cudaSuccess) cudaGetLastError();
@@ -37,7 +38,7 @@ struct OwnStreams {
     return streams;
   }
 };
-thread_local bool uses_own_stream = false;
+thread_local Device::StreamKind stream_kind = Device::DEFAULT;
 
 class NvidiaDevice : public Device {
  public:
@@ -77,6 +78,12 @@ class NvidiaDevice : public Device {
     return static_cast<size_t>(bytes);
   }
 
+  Memory MemoryLeft() const override {
+    Memory memory;
+    Check(cudaMemGetInfo(&memory.free, &memory.total), "memory");
+    return memory;
+  }
+
   void* Allocate(size_t bytes) override {
     Prepare(Selected());
     void* memory = nullptr;
@@ -100,9 +107,9 @@ class NvidiaDevice : public Device {
     if (!memory) return;
     cudaStream_t stream = nullptr;
     int id = 0;
-    if (uses_own_stream && cudaGetDevice(&id) == cudaSuccess) {
+    if (stream_kind != DEFAULT && cudaGetDevice(&id) == cudaSuccess) {
       const auto& streams = OwnStreams::OfThread().of_gpu;
-      const auto own = streams.find(id);
+      const auto own = streams.find({id, stream_kind});
       if (own != streams.end()) stream = own->second;
     }
     if (cudaFreeAsync(memory, stream) != cudaSuccess) cudaGetLastError();
@@ -139,7 +146,7 @@ class NvidiaDevice : public Device {
   void Synchronize() override { Check(cudaStreamSynchronize(Current()), "kernel"); }
 
   void* Stream() override { return Current(); }
-  void UseOwnStream(bool own) override { uses_own_stream = own; }
+  void UseStream(StreamKind kind) override { stream_kind = kind; }
 
  private:
   void Copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
@@ -147,9 +154,10 @@ class NvidiaDevice : public Device {
   }
 
   cudaStream_t Current() {
-    if (!uses_own_stream) return nullptr;
-    cudaStream_t& stream = OwnStreams::OfThread().of_gpu[Selected()];
-    if (!stream) Check(cudaStreamCreate(&stream), "stream");
+    if (stream_kind == DEFAULT) return nullptr;
+    cudaStream_t& stream = OwnStreams::OfThread().of_gpu[{Selected(), stream_kind}];
+    const unsigned int flags = stream_kind == OWN ? cudaStreamDefault : cudaStreamNonBlocking;
+    if (!stream) Check(cudaStreamCreateWithFlags(&stream, flags), "stream");
     return stream;
   }
 
