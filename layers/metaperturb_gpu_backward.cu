@@ -14,133 +14,167 @@ namespace {
 template <typename Dtype>
 struct PhiParts {
   Dtype* planes = nullptr;    // N x C x 54: a1, a2, kappa
-  Dtype* means = nullptr;     // N x bands x 18: b1, b2
+  Dtype* means = nullptr;     // N x parts x 18: b1, b2
   Dtype* channels = nullptr;  // C x 10: w
 };
 const int kPlaneParts = 54, kMeanParts = 18;
-
-// Nine sums of gradient(i) times the tile around pixel i, to out[0..8].
-template <typename Dtype, class Gradient>
-CAFFE_HOST_DEVICE void AddKernelGradient(const Block& block, int count, int width,
-                                         const Gradient& gradient, const Tile<Dtype>& in,
-                                         Dtype* out, bool is_first_band) {
-  for (int t = 0; t < 9; ++t) {
-    const Dtype sum = block.Sum<Dtype>(count, [&](int i) {
-      return gradient(i) * in.At(i / width + t / 3 - 1, i % width + t % 3 - 1);
-    });
-    block.Run(1, [&](int) { out[t] = is_first_band ? sum : out[t] + sum; });
-  }
-}
 
 // With g the gradient of x (1 + a (s z - 1)): dx = g (1 + a (s z - 1)), dmu = g x a s z', and
 // ds[n,c] = sum_hw g x a z.
 template <typename Dtype>
 struct NoiseGradient {
   GpuPass<Dtype> pass;
-  int rows;
+  Parts parts;
   const Dtype* dy;
   Dtype *dx, *dmu, *ds;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<Dtype>(0) +
+           parts.SumsBytes<Dtype>(1);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const int width = pass.width;
-    const Tile<Dtype> x(&block, 2, rows, width), hidden(&block, 1, rows, width);
-    Dtype* terms = block.Shared<Dtype>(rows * width);  // epsilon, then the terms of ds
+    const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1);
+    Dtype* epsilon = block.Shared<Dtype>(Parts::TileRows(parts.rows, 0) * parts.columns);
+    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(1, block.threads()));
+    const Kernel3x3<Dtype> a2(pass.phi + kA2);
     const Dtype s = pass.s[plane.channel], a = pass.a;
-    Dtype sum = 0;
-    for (int h0 = 0; h0 < pass.height; h0 += rows) {
-      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
-      const int first = h0 * width;
-      x.Fill(block, h0, band, pass.height,
-             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
-      FillEpsilon(pass, plane, block, first, band * width, terms);
-      FillHidden(pass, plane, block, h0, band, x, hidden);
-      block.Run(band * width, [&](int i) {
-        const int r = i / width, q = i % width;
-        const size_t at = plane.at + first + i;
-        const Dtype mu =
-            Stencil(pass.phi + kA2, hidden, r, q) + pass.hidden_b2[plane.at_mean + first + i];
-        const Dtype z = Softplus(mu + terms[i]), v = x.At(r, q);
-        const Dtype factor = 1 + a * (s * z - 1), t = v * factor;
-        const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? dy[at] : pass.slope * dy[at];
-        terms[i] = g * v * a * z;
-        // softplus'(u) = sigmoid(u) = 1 - e^-softplus(u)
-        dmu[at] = g * v * a * s * -std::expm1(-z);
-        dx[at] = g * factor;
-      });
-      sum += block.Sum<Dtype>(band * width, [&](int i) { return terms[i]; });
+    Dtype* sum_of_plane = ds + block.index();
+    for (int p = 0; p < parts.count; ++p) {
+      const Part part(parts, p);
+      x.Load(block, parts, part, pass.x + plane.at);
+      FillEpsilon(pass, plane, block, parts, part, epsilon);
+      FillHidden(pass, plane, block, parts, part, x, hidden);
+      SumOverStrips<1>(
+          block, parts, part, scratch,
+          [&](int r, int q, Dtype* own) {
+            const Around<Dtype> around(hidden, r, q);
+            const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
+            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel, *in = x.Pixel(r, q);
+            const Dtype *noise = epsilon + r * parts.columns + q, *dy_in = dy + plane.at + pixel;
+            Dtype *dmu_out = dmu + plane.at + pixel, *dx_out = dx + plane.at + pixel;
+            for (int j = 0; j < kStrip; ++j) {
+              if (r + j >= part.rows) continue;
+              const int at = j * parts.width;
+              const Dtype mu = around.Stencil(a2, j) + hidden_b2[at];
+              Dtype derivative;
+              const Dtype z = Softplus(mu + noise[j * parts.columns], &derivative);
+              const Dtype v = in[j * x.pitch], factor = 1 + a * (s * z - 1), t = v * factor;
+              const Dtype gradient = dy_in[at];
+              const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? gradient : pass.slope * gradient;
+              const Dtype through_noise = g * v * a;
+              own[0] += through_noise * z;
+              dmu_out[at] = through_noise * s * derivative;
+              dx_out[at] = g * factor;
+            }
+          },
+          [&](int, Dtype sum) { *sum_of_plane = (p == 0 ? 0 : *sum_of_plane) + sum; });
     }
-    block.Run(1, [&](int) { ds[block.index()] = sum; });
   }
 };
 
 // Through the outer Op and its ReLU: dp = (a2 turned * dmu + b2 turned * mean_c dmu) where the ReLU
-// passes, with the mean's part given. a2's gradient, if asked for.
-template <typename Dtype>
+// passes, with the mean's part given. If phi learns, the gradients of a1 and a2, too.
+template <typename Dtype, bool learns>
 struct HiddenGradient {
   GpuPass<Dtype> pass;
-  int rows;
+  Parts parts;
   const Dtype *dmu, *through_mean;
   Dtype* dp;
-  PhiParts<Dtype> parts;
+  Dtype* phi_parts;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + 2 * parts.TileBytes<Dtype>(1) +
+           (learns ? parts.SumsBytes<Dtype>(18) : 0);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const int width = pass.width;
-    const Tile<Dtype> x(&block, 2, rows, width), hidden(&block, 1, rows, width);
-    const Tile<Dtype> outer(&block, 1, rows, width);
-    Dtype* inner = block.Shared<Dtype>(rows * width);
-    Dtype* out = parts.planes ? parts.planes + size_t(block.index()) * kPlaneParts : nullptr;
-    for (int h0 = 0; h0 < pass.height; h0 += rows) {
-      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
-      const int first = h0 * width;
-      x.Fill(block, h0, band, pass.height,
-             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
-      outer.Fill(block, h0, band, pass.height,
-                 [&](int h, int w) { return dmu[plane.at + h * width + w]; });
-      FillHidden(pass, plane, block, h0, band, x, hidden);
-      block.Run(band * width, [&](int i) {
-        const int r = i / width, q = i % width;
-        const Dtype gradient =
-            TurnedStencil(pass.phi + kA2, outer, r, q) + through_mean[plane.at_mean + first + i];
-        inner[i] = hidden.At(r, q) > 0 ? gradient : Dtype(0);
-        dp[plane.at + first + i] = inner[i];
-      });
-      if (!out) continue;
-      AddKernelGradient(
-          block, band * width, width, [&](int i) { return inner[i]; }, x, out, h0 == 0);  // a1
-      AddKernelGradient(
-          block, band * width, width, [&](int i) { return outer.At(i / width, i % width); }, hidden,
-          out + 9, h0 == 0);  // a2
+    const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1), outer(&block, parts, 1);
+    Dtype* scratch = learns ? block.Shared<Dtype>(Block::SumsCount(18, block.threads())) : nullptr;
+    Dtype* out = phi_parts + size_t(block.index()) * kPlaneParts;
+    const Kernel3x3<Dtype> a2(pass.phi + kA2);
+    for (int p = 0; p < parts.count; ++p) {
+      const Part part(parts, p);
+      x.Load(block, parts, part, pass.x + plane.at);
+      outer.Load(block, parts, part, dmu + plane.at);
+      FillHidden(pass, plane, block, parts, part, x, hidden);
+      if (!learns) {
+        ForEachStrip(block, parts, part, [&](int r, int q) {
+          const Around<Dtype> around_outer(outer, r, q);
+          for (int j = 0; j < kStrip; ++j) {
+            if (r + j < part.rows) {
+              Gradient(plane, part, r + j, q, around_outer.TurnedStencil(a2, j),
+                       hidden.At(r + j, q));
+            }
+          }
+        });
+        continue;
+      }
+      SumOverStrips<18>(
+          block, parts, part, scratch,
+          [&](int r, int q, Dtype* own) {
+            const Around<Dtype> around_outer(outer, r, q), around_hidden(hidden, r, q);
+            const Around<Dtype> around_x(x, r, q);
+            for (int j = 0; j < kStrip; ++j) {
+              if (r + j >= part.rows) continue;
+              const Dtype inner = Gradient(plane, part, r + j, q, around_outer.TurnedStencil(a2, j),
+                                           around_hidden.v[j + 1][1]);
+              around_x.AddKernelGradient(inner, j, own);
+              around_hidden.AddKernelGradient(around_outer.v[j + 1][1], j, own + 9);
+            }
+          },
+          [&](int k, Dtype sum) { out[k] = (p == 0 ? 0 : out[k]) + sum; });
     }
+  }
+  CAFFE_HOST_DEVICE Dtype Gradient(const PlaneOf<Dtype>& plane, const Part& part, int r, int q,
+                                   Dtype through_a2, Dtype hidden) const {
+    const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
+    const Dtype gradient = through_a2 + through_mean[plane.at_mean + pixel];
+    const Dtype inner = hidden > 0 ? gradient : Dtype(0);
+    dp[plane.at + pixel] = inner;
+    return inner;
   }
 };
 
-// One band, through a mean over the channels and the 3x3 kernel behind it (b1 or b2): from the
-// gradient N x C x H x W to through_mean = kernel turned * mean_c gradient, and, if asked for, the
-// kernel's own gradient, `in` being the plane that it reads.
+// One part of an image, through a mean over the channels and the 3x3 kernel behind it (b1 or b2):
+// from the gradient N x C x H x W to through_mean = kernel turned * mean_c gradient, and, if asked
+// for, the kernel's own gradient, `in` being the plane that it reads.
 template <typename Dtype>
 struct MeanGradient {
   GpuPass<Dtype> pass;
-  Bands<Dtype> bands;
+  Parts parts;
   const Dtype *gradient, *kernel, *in;
-  Dtype *through_mean, *parts;
+  Dtype *through_mean, *phi_parts;
+  static size_t Bytes(const Parts& parts) {
+    return 2 * parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(9);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const BandOf<Dtype> band(pass, bands, block);
-    const int height = pass.height, width = pass.width, area = height * width;
-    const Tile<Dtype> mean(&block, 1, bands.rows, width), input(&block, 1, bands.rows, width);
-    const Dtype* image = gradient + band.at_image;
-    mean.Fill(block, band.h0, band.count, height, [&](int h, int w) {
-      return MeanOverChannels(image + h * width + w, pass.channels, area);
+    const ImagePartOf<Dtype> at(pass, parts, block);
+    const Part& part = at.part;
+    const int width = pass.width;
+    const Tile<Dtype> mean(&block, parts, 1), input(&block, parts, 1);
+    LoadMean(block, parts, part, gradient + at.at_image, pass.channels, mean);
+    const Kernel3x3<Dtype> turned(kernel);
+    Dtype* out = through_mean + at.at_mean;
+    ForEachStrip(block, parts, part, [&](int r, int q) {
+      const Around<Dtype> around(mean, r, q);
+      for (int j = 0; j < kStrip; ++j) {
+        if (r + j >= part.rows) continue;
+        out[(part.h0 + r + j) * width + part.w0 + q] = around.TurnedStencil(turned, j);
+      }
     });
-    Dtype* out = through_mean + band.at_mean + size_t(band.h0) * width;
-    block.Run(band.count * width,
-              [&](int i) { out[i] = TurnedStencil(kernel, mean, i / width, i % width); });
-    if (!parts) return;
-    input.Fill(block, band.h0, band.count, height,
-               [&](int h, int w) { return in[band.at_mean + h * width + w]; });
-    AddKernelGradient(
-        block, band.count * width, width,
-        [&](int i) { return pass.channels * mean.At(i / width, i % width); }, input,
-        parts + size_t(block.index()) * kMeanParts, true);
+    if (!phi_parts) return;
+    input.Load(block, parts, part, in + at.at_mean);
+    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(9, block.threads()));
+    Dtype* sums = phi_parts + size_t(block.index()) * kMeanParts;
+    SumOverStrips<9>(
+        block, parts, part, scratch,
+        [&](int r, int q, Dtype* own) {
+          const Around<Dtype> around(input, r, q);
+          for (int j = 0; j < kStrip; ++j) {
+            if (r + j >= part.rows) continue;
+            around.AddKernelGradient(pass.channels * mean.At(r + j, q), j, own);
+          }
+        },
+        [&](int t, Dtype sum) { sums[t] = sum; });
   }
 };
 
@@ -175,47 +209,99 @@ struct ScaleGradient {
   }
 };
 
-// Adds to dx what comes through the inner Op and, in TRAIN, through the scale's statistics.
-template <typename Dtype>
+// Adds to dx what comes through the inner Op and, in TRAIN, through the scale's statistics. If phi
+// learns, the gradients of the kappas, too.
+template <typename Dtype, bool learns>
 struct InputGradient {
   GpuPass<Dtype> pass;
-  int rows;
+  Parts parts;
   const Dtype *dp, *through_mean, *df;
   Dtype* dx;
-  PhiParts<Dtype> parts;
+  Dtype* phi_parts;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + 5 * parts.TileBytes<Dtype>(1) +
+           (learns ? parts.SumsBytes<Dtype>(18) : 0);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const int width = pass.width;
-    const Tile<Dtype> x(&block, 2, rows, width), gradient(&block, 1, rows, width);
-    for (int h0 = 0; h0 < pass.height; h0 += rows) {
-      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
-      const int first = h0 * width, count = band * width;
-      const size_t at = plane.at + first;
-      gradient.Fill(block, h0, band, pass.height,
-                    [&](int h, int w) { return dp[plane.at + h * width + w]; });
-      block.Run(count, [&](int i) {
-        dx[at + i] += TurnedStencil(pass.phi + kA1, gradient, i / width, i % width) +
-                      through_mean[plane.at_mean + first + i];
-      });
-      if (!pass.train) continue;
-      x.Fill(block, h0, band, pass.height,
-             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
-      for (int k = 0; k < 4; ++k) {
-        const Dtype* kappa = pass.phi + kKappa + 9 * k;
-        const Dtype each =
-            df[(size_t(plane.image) * 4 + k) * pass.channels + plane.channel] / plane.area;
-        gradient.Fill(block, h0, band, pass.height, [&](int h, int w) {
-          return Stencil(kappa, x, h - h0, w) > 0 ? each : Dtype(0);
-        });
-        block.Run(count, [&](int i) {
-          dx[at + i] += TurnedStencil(kappa, gradient, i / width, i % width);
-        });
-        if (!parts.planes) continue;
-        Dtype* out = parts.planes + size_t(block.index()) * kPlaneParts + 18 + 9 * k;
-        AddKernelGradient(
-            block, count, width, [&](int i) { return gradient.At(i / width, i % width); }, x, out,
-            h0 == 0);
+    const Tile<Dtype> x(&block, parts, 2), inner(&block, parts, 1);
+    const Tile<Dtype> gates[4] = {Tile<Dtype>(&block, parts, 1), Tile<Dtype>(&block, parts, 1),
+                                  Tile<Dtype>(&block, parts, 1), Tile<Dtype>(&block, parts, 1)};
+    Dtype* scratch = learns ? block.Shared<Dtype>(Block::SumsCount(18, block.threads())) : nullptr;
+    const Kernel3x3<Dtype> a1(pass.phi + kA1);
+    for (int p = 0; p < parts.count; ++p) {
+      const Part part(parts, p);
+      inner.Load(block, parts, part, dp + plane.at);
+      if (pass.train) {
+        x.Load(block, parts, part, pass.x + plane.at);
+        FillGates(plane, block, part, x, gates);
       }
+      ForEachStrip(block, parts, part, [&](int r, int q) {
+        Dtype sums[kStrip];
+        AddTurned(inner, a1, r, q, true, sums);
+        if (pass.train) {
+          for (int k = 0; k < 4; ++k) {
+            AddTurned(gates[k], Kernel3x3<Dtype>(pass.phi + kKappa + 9 * k), r, q, false, sums);
+          }
+        }
+        for (int j = 0; j < kStrip; ++j) {
+          if (r + j >= part.rows) continue;
+          const int pixel = (part.h0 + r + j) * parts.width + part.w0 + q;
+          dx[plane.at + pixel] += sums[j] + through_mean[plane.at_mean + pixel];
+        }
+      });
+      if (learns && pass.train) {
+        AddKappaGradients(block, part, x, gates, scratch, p == 0,
+                          phi_parts + size_t(block.index()) * kPlaneParts + 18);
+      }
+    }
+  }
+  // Two kernels at a time: registers for all four leave room for too few threads.
+  CAFFE_HOST_DEVICE void AddKappaGradients(const Block& block, const Part& part,
+                                           const Tile<Dtype>& x, const Tile<Dtype>* gates,
+                                           Dtype* scratch, bool is_first, Dtype* out) const {
+    for (int pair = 0; pair < 2; ++pair, out += 18) {
+      SumOverStrips<18>(
+          block, parts, part, scratch,
+          [&](int r, int q, Dtype* own) {
+            const Around<Dtype> around(x, r, q);
+            for (int j = 0; j < kStrip; ++j) {
+              if (r + j >= part.rows) continue;
+              around.AddKernelGradient(gates[2 * pair].At(r + j, q), j, own);
+              around.AddKernelGradient(gates[2 * pair + 1].At(r + j, q), j, own + 9);
+            }
+          },
+          [&](int t, Dtype sum) { out[t] = (is_first ? 0 : out[t]) + sum; });
+    }
+  }
+  // gates[k]: what reaches kappa_k * x, where its ReLU passes.
+  CAFFE_HOST_DEVICE void FillGates(const PlaneOf<Dtype>& plane, const Block& block,
+                                   const Part& part, const Tile<Dtype>& x,
+                                   const Tile<Dtype>* gates) const {
+    Dtype each[4];
+    for (int k = 0; k < 4; ++k) {
+      each[k] = df[(size_t(plane.image) * 4 + k) * pass.channels + plane.channel] / plane.area;
+    }
+    gates[0].ForEachStrip(block, part, [&](Dtype* pixel, int h, int w) {
+      const bool in_row = w >= 0 && w < parts.width;
+      const Around<Dtype> around(x, h - part.h0, w - part.w0);
+      for (int k = 0; k < 4; ++k) {
+        const Kernel3x3<Dtype> kappa(pass.phi + kKappa + 9 * k);
+        Dtype* out = gates[k].values + (pixel - gates[0].values);
+        for (int j = 0; j < kStrip; ++j) {
+          const bool inside = in_row && h + j >= 0 && h + j < parts.height;
+          const bool passes = around.Stencil(kappa, j) > 0;
+          out[j * gates[0].pitch] = inside && passes ? each[k] : Dtype(0);
+        }
+      }
+    });
+  }
+  static CAFFE_HOST_DEVICE void AddTurned(const Tile<Dtype>& tile, const Kernel3x3<Dtype>& kernel,
+                                          int r, int q, bool is_first, Dtype* sums) {
+    const Around<Dtype> around(tile, r, q);
+    for (int j = 0; j < kStrip; ++j) {
+      const Dtype value = around.TurnedStencil(kernel, j);
+      sums[j] = is_first ? value : sums[j] + value;
     }
   }
 };
@@ -252,50 +338,56 @@ struct AddPhiParts {
 
 template <typename Dtype>
 void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* phi_diff) {
-  const int height = pass.height, width = pass.width, area = height * width;
+  const int area = pass.height * pass.width;
   const int num = pass.num, channels = pass.channels, planes = num * channels;
-  const int rows = BandRows<Dtype>(height, width, caffe::Device::Get().SharedMemory());
-  const int threads = ThreadsFor(rows * width);
-  const Bands<Dtype> bands(pass);
-  const int band_blocks = num * bands.in_image;
+  const Parts parts(pass.height, pass.width, kPlaneBytes / sizeof(Dtype));
+  const Parts mean_parts(pass.height, pass.width, kMeanBytes / sizeof(Dtype));
+  const int mean_blocks = num * mean_parts.count;
   caffe::DeviceWorkspace work;
   Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
   Dtype* through_mean = work.Get<Dtype>(size_t(num) * area);
   Dtype* ds = work.Get<Dtype>(planes);
   Dtype* df = work.Get<Dtype>(size_t(planes) * 4);
-  PhiParts<Dtype> parts;
+  PhiParts<Dtype> phi;
   if (phi_diff) {
-    parts.planes = work.Get<Dtype>(size_t(planes) * kPlaneParts);
-    parts.means = work.Get<Dtype>(size_t(band_blocks) * kMeanParts);
-    parts.channels = work.Get<Dtype>(size_t(channels) * 10);
+    phi.planes = work.Get<Dtype>(size_t(planes) * kPlaneParts);
+    phi.means = work.Get<Dtype>(size_t(mean_blocks) * kMeanParts);
+    phi.channels = work.Get<Dtype>(size_t(channels) * 10);
   }
-  const size_t tile0 = TileBytes<Dtype>(0, rows, width), tile1 = TileBytes<Dtype>(1, rows, width),
-               tile2 = TileBytes<Dtype>(2, rows, width);
-  const size_t mean_bytes = 2 * TileBytes<Dtype>(1, bands.rows, width);
   const MeanGradient<Dtype> outer{pass,
-                                  bands,
+                                  mean_parts,
                                   dmu,
                                   pass.phi + kB2,
                                   pass.hidden,
                                   through_mean,
-                                  phi_diff ? parts.means + 9 : nullptr};
-  const MeanGradient<Dtype> inner{pass,      bands,        dp,         pass.phi + kB1,
-                                  pass.mean, through_mean, parts.means};
+                                  phi_diff ? phi.means + 9 : nullptr};
+  const MeanGradient<Dtype> inner{pass,      mean_parts,   dp,       pass.phi + kB1,
+                                  pass.mean, through_mean, phi.means};
+  const size_t mean_bytes = MeanGradient<Dtype>::Bytes(mean_parts);
+  // The kernels with phi's gradient need many registers, which leaves room for fewer threads.
+  const auto for_each_plane = [&](const auto& kernel) {
+    ForEachBlock(planes, parts.Threads(), kernel.Bytes(parts), kernel);
+  };
 
-  ForEachBlock(planes, threads, tile2 + tile1 + tile0,
-               NoiseGradient<Dtype>{pass, rows, dy, dx, dmu, ds});
-  ForEachBlock(band_blocks + channels, threads, mean_bytes,
+  for_each_plane(NoiseGradient<Dtype>{pass, parts, dy, dx, dmu, ds});
+  ForEachBlock(mean_blocks + channels, mean_parts.Threads(), mean_bytes,
                caffe::Beside<MeanGradient<Dtype>, ScaleGradient<Dtype>>{
-                   outer, band_blocks, ScaleGradient<Dtype>{pass, ds, df, parts}});
-  ForEachBlock(planes, threads, MostTileBytes<Dtype>(rows, width),
-               HiddenGradient<Dtype>{pass, rows, dmu, through_mean, dp, parts});
-  ForEachBlock(band_blocks, threads, mean_bytes, inner);
-  ForEachBlock(planes, threads, tile2 + tile1,
-               InputGradient<Dtype>{pass, rows, dp, through_mean, df, dx, parts});
+                   outer, mean_blocks, ScaleGradient<Dtype>{pass, ds, df, phi}});
+  if (phi_diff) {
+    for_each_plane(HiddenGradient<Dtype, true>{pass, parts, dmu, through_mean, dp, phi.planes});
+  } else {
+    for_each_plane(HiddenGradient<Dtype, false>{pass, parts, dmu, through_mean, dp, nullptr});
+  }
+  ForEachBlock(mean_blocks, mean_parts.Threads(), mean_bytes, inner);
+  if (phi_diff) {
+    for_each_plane(InputGradient<Dtype, true>{pass, parts, dp, through_mean, df, dx, phi.planes});
+  } else {
+    for_each_plane(InputGradient<Dtype, false>{pass, parts, dp, through_mean, df, dx, nullptr});
+  }
   if (!phi_diff) return;
   ForEachBlock(kPhiSize, 256, 0,
-               AddPhiParts<Dtype>{num, channels, band_blocks, pass.train, parts, phi_diff});
+               AddPhiParts<Dtype>{num, channels, mean_blocks, pass.train, phi, phi_diff});
 }
 
 template void GpuBackward(const GpuPass<float>&, const float*, float*, float*);

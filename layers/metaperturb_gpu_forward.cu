@@ -15,26 +15,38 @@ namespace {
 template <typename Dtype>
 struct Statistics {
   GpuPass<Dtype> pass;
-  int rows;
+  Parts parts;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(4);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const int width = pass.width;
-    const Tile<Dtype> x(&block, 1, rows, width);
-    Dtype sums[4] = {};
-    for (int h0 = 0; h0 < pass.height; h0 += rows) {
-      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
-      x.Fill(block, h0, band, pass.height,
-             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
-      for (int k = 0; k < 4; ++k) {
-        const Dtype* kappa = pass.phi + kKappa + 9 * k;
-        sums[k] += block.Sum<Dtype>(band * width, [&](int i) {
-          const Dtype q = Stencil(kappa, x, i / width, i % width);
-          return q > 0 ? q : Dtype(0);
-        });
-      }
-    }
+    const Tile<Dtype> x(&block, parts, 1);
+    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(4, block.threads()));
     Dtype* f = pass.f + size_t(plane.image) * 4 * pass.channels + plane.channel;
-    block.Run(4, [&](int k) { f[size_t(k) * pass.channels] = sums[k] / plane.area; });
+    const Dtype* phi = pass.phi + kKappa;
+    const Kernel3x3<Dtype> kappa[4] = {Kernel3x3<Dtype>(phi), Kernel3x3<Dtype>(phi + 9),
+                                       Kernel3x3<Dtype>(phi + 18), Kernel3x3<Dtype>(phi + 27)};
+    for (int p = 0; p < parts.count; ++p) {
+      const Part part(parts, p);
+      x.Load(block, parts, part, pass.x + plane.at);
+      SumOverStrips<4>(
+          block, parts, part, scratch,
+          [&](int r, int q, Dtype* own) {
+            const Around<Dtype> around(x, r, q);
+            for (int j = 0; j < kStrip; ++j) {
+              if (r + j >= part.rows) continue;
+              for (int k = 0; k < 4; ++k) {
+                const Dtype v = around.Stencil(kappa[k], j);
+                own[k] += v > 0 ? v : Dtype(0);
+              }
+            }
+          },
+          [&](int k, Dtype sum) {
+            Dtype* mean = f + size_t(k) * pass.channels;
+            *mean = (p == 0 ? 0 : *mean) + sum / plane.area;
+          });
+    }
   }
 };
 
@@ -80,51 +92,80 @@ struct Scale {
   }
 };
 
-// One band: what goes through means over the channels. The rows beside the band are computed here,
-// too, as far as its stencils reach.
+// One part of an image: what goes through means over the channels. The pixels beside the part are
+// computed here, too, as far as its stencils reach.
 template <typename Dtype>
 struct MeanPaths {
   GpuPass<Dtype> pass;
-  Bands<Dtype> bands;
-  static size_t Bytes(const Bands<Dtype>& bands, int width) {
-    return TileBytes<Dtype>(2, bands.rows, width) + 2 * TileBytes<Dtype>(1, bands.rows, width);
+  Parts parts;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + 2 * parts.TileBytes<Dtype>(1);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const BandOf<Dtype> band(pass, bands, block);
-    const int height = pass.height, width = pass.width, area = height * width;
-    const Tile<Dtype> mean(&block, 2, bands.rows, width), mean_b1(&block, 1, bands.rows, width);
-    const Tile<Dtype> hidden(&block, 1, bands.rows, width);
-    const Dtype* image = pass.x + band.at_image;
-    mean.Fill(block, band.h0, band.count, height, [&](int h, int w) {
-      return MeanOverChannels(image + h * width + w, pass.channels, area);
+    const ImagePartOf<Dtype> at(pass, parts, block);
+    const Part& part = at.part;
+    const int width = pass.width;
+    const Tile<Dtype> mean(&block, parts, 2), mean_b1(&block, parts, 1), hidden(&block, parts, 1);
+    const Dtype* image = pass.x + at.at_image;
+    LoadMean(block, parts, part, image, pass.channels, mean);
+    const Dtype share = Dtype(1) / pass.channels;
+    const Kernel3x3<Dtype> a1(pass.phi + kA1), b1(pass.phi + kB1), b2(pass.phi + kB2);
+    hidden.ForEachStrip(block, part, [&](Dtype* pixel, int h, int w) {
+      const Around<Dtype> around(mean, h - part.h0, w - part.w0);
+      Dtype* pixel_b1 = mean_b1.values + (pixel - hidden.values);
+      Dtype through_mean[kStrip], sums[kStrip];
+      for (int j = 0; j < kStrip; ++j) through_mean[j] = around.Stencil(b1, j);
+      SumHidden(image, h, w, a1, through_mean, sums);
+      for (int j = 0; j < kStrip; ++j) {
+        pixel_b1[j * hidden.pitch] = through_mean[j];
+        pixel[j * hidden.pitch] = sums[j] * share;
+      }
     });
-    mean_b1.Fill(block, band.h0, band.count, height,
-                 [&](int h, int w) { return Stencil(pass.phi + kB1, mean, h - band.h0, w); });
-    hidden.Fill(block, band.h0, band.count, height,
-                [&](int h, int w) { return MeanHidden(image, h, w, mean_b1.At(h - band.h0, w)); });
-    block.Run(band.count * width, [&](int i) {
-      const int r = i / width, q = i % width;
-      const size_t at = band.at_mean + size_t(band.h0) * width + i;
-      pass.mean[at] = mean.At(r, q);
-      pass.mean_b1[at] = mean_b1.At(r, q);
-      pass.hidden[at] = hidden.At(r, q);
-      pass.hidden_b2[at] = Stencil(pass.phi + kB2, hidden, r, q);
+    ForEachStrip(block, parts, part, [&](int r, int q) {
+      const Around<Dtype> around(hidden, r, q);
+      const size_t first = at.at_mean + ((part.h0 + r) * width + part.w0 + q);
+      for (int j = 0; j < kStrip; ++j) {
+        if (r + j >= part.rows) continue;
+        const size_t pixel = first + j * width;
+        pass.mean[pixel] = mean.At(r + j, q);
+        pass.mean_b1[pixel] = mean_b1.At(r + j, q);
+        pass.hidden[pixel] = around.v[j + 1][1];
+        pass.hidden_b2[pixel] = around.Stencil(b2, j);
+      }
     });
   }
-  // mean_c ReLU(Op(x; a1, b1)) of a pixel. x comes from the cache: it was just read.
-  CAFFE_HOST_DEVICE Dtype MeanHidden(const Dtype* plane, int h, int w, Dtype through_mean) const {
-    const int height = pass.height, width = pass.width;
-    Dtype sum = 0;
-    for (int c = 0; c < pass.channels; ++c, plane += height * width) {
-      Dtype p = through_mean;
-      for (int t = 0; t < 9; ++t) {
-        const int y = h + t / 3 - 1, x = w + t % 3 - 1;
-        if (y < 0 || y >= height || x < 0 || x >= width) continue;
-        p += pass.phi[kA1 + t] * plane[y * width + x];
-      }
-      sum += p > 0 ? p : Dtype(0);
+  // sums[j] = sum_c ReLU(Op(x; a1, b1)) of pixel (h + j, w), 0 outside the image. x comes from the
+  // cache: it was just read.
+  CAFFE_HOST_DEVICE void SumHidden(const Dtype* image, int h, int w, Kernel3x3<Dtype> a1,
+                                   const Dtype* through_mean, Dtype* sums) const {
+    const int height = pass.height, width = pass.width, area = height * width;
+    const bool in_row = w >= 0 && w < width;
+    for (int j = 0; j < kStrip; ++j) sums[j] = 0;
+    if (!in_row) return;
+    // Beside the image there are zeros: there the kernel is zero and the address one of the image.
+    const int left = w > 0 ? -1 : 0, right = w + 1 < width ? 1 : 0;
+    for (int t = 0; t < 9; t += 3) {
+      if (left == 0) a1.k[t] = 0;
+      if (right == 0) a1.k[t + 2] = 0;
     }
-    return sum / pass.channels;
+    bool inside[kStrip + 2];
+    for (int i = 0; i < kStrip + 2; ++i) inside[i] = h + i >= 1 && h + i - 1 < height;
+    const Dtype* above = image + ((h - 1) * width + w);
+    for (int c = 0; c < pass.channels; ++c, above += area) {
+      Around<Dtype> around;
+      for (int i = 0; i < kStrip + 2; ++i) {
+        around.v[i][0] = inside[i] ? above[i * width + left] : Dtype(0);
+        around.v[i][1] = inside[i] ? above[i * width] : Dtype(0);
+        around.v[i][2] = inside[i] ? above[i * width + right] : Dtype(0);
+      }
+      for (int j = 0; j < kStrip; ++j) {
+        const Dtype p = through_mean[j] + around.Stencil(a1, j);
+        sums[j] += p > 0 ? p : Dtype(0);
+      }
+    }
+    for (int j = 0; j < kStrip; ++j) {
+      if (!inside[j + 1]) sums[j] = 0;
+    }
   }
 };
 
@@ -132,39 +173,46 @@ struct MeanPaths {
 template <typename Dtype>
 struct Perturb {
   GpuPass<Dtype> pass;
-  int rows;
+  Parts parts;
   Dtype* y;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<Dtype>(0) +
+           parts.SumsBytes<Dtype>(2);
+  }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const int width = pass.width;
-    const Tile<Dtype> x(&block, 2, rows, width), hidden(&block, 1, rows, width);
-    Dtype* z = block.Shared<Dtype>(rows * width);  // epsilon at first
+    const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1);
+    Dtype* epsilon = block.Shared<Dtype>(Parts::TileRows(parts.rows, 0) * parts.columns);
+    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(2, block.threads()));
+    const Kernel3x3<Dtype> a2(pass.phi + kA2);
     const Dtype s = pass.s[plane.channel], a = pass.a;
-    double sum = 0, squares = 0;
-    for (int h0 = 0; h0 < pass.height; h0 += rows) {
-      const int band = pass.height - h0 < rows ? pass.height - h0 : rows;
-      const int first = h0 * width;
-      x.Fill(block, h0, band, pass.height,
-             [&](int h, int w) { return pass.x[plane.at + h * width + w]; });
-      FillEpsilon(pass, plane, block, first, band * width, z);
-      FillHidden(pass, plane, block, h0, band, x, hidden);
-      block.Run(band * width, [&](int i) {
-        const int r = i / width, q = i % width;
-        const Dtype mu =
-            Stencil(pass.phi + kA2, hidden, r, q) + pass.hidden_b2[plane.at_mean + first + i];
-        z[i] = Softplus(mu + z[i]);
-        const Dtype t = x.At(r, q) * (1 + a * (s * z[i] - 1));
-        const Dtype limited = t > pass.clip ? pass.clip : t;
-        y[plane.at + first + i] = limited > 0 ? limited : pass.slope * limited;
-      });
-      sum += block.Sum<double>(band * width, [&](int i) { return double(z[i]); });
-      squares += block.Sum<double>(band * width, [&](int i) { return double(z[i]) * z[i]; });
-    }
     double* spread = pass.spread + size_t(block.index()) * 2;
-    block.Run(1, [&](int) {
-      spread[0] = sum;
-      spread[1] = squares;
-    });
+    for (int p = 0; p < parts.count; ++p) {
+      const Part part(parts, p);
+      x.Load(block, parts, part, pass.x + plane.at);
+      FillEpsilon(pass, plane, block, parts, part, epsilon);
+      FillHidden(pass, plane, block, parts, part, x, hidden);
+      SumOverStrips<2>(
+          block, parts, part, scratch,
+          [&](int r, int q, Dtype* own) {
+            const Around<Dtype> around(hidden, r, q);
+            const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
+            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel, *in = x.Pixel(r, q);
+            Dtype* out = y + plane.at + pixel;
+            const Dtype* noise = epsilon + r * parts.columns + q;
+            for (int j = 0; j < kStrip; ++j) {
+              if (r + j >= part.rows) continue;
+              const Dtype mu = around.Stencil(a2, j) + hidden_b2[j * parts.width];
+              const Dtype z = Softplus(mu + noise[j * parts.columns]);
+              const Dtype t = in[j * x.pitch] * (1 + a * (s * z - 1));
+              const Dtype limited = t > pass.clip ? pass.clip : t;
+              out[j * parts.width] = limited > 0 ? limited : pass.slope * limited;
+              own[0] += z;
+              own[1] += z * z;
+            }
+          },
+          [&](int k, Dtype sum) { spread[k] = (p == 0 ? 0 : spread[k]) + sum; });
+    }
   }
 };
 
@@ -173,26 +221,24 @@ struct Perturb {
 template <typename Dtype>
 void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_mean,
                 Dtype* running_var, Dtype* y) {
-  const int width = pass.width, planes = pass.num * pass.channels;
-  const int rows = BandRows<Dtype>(pass.height, width, caffe::Device::Get().SharedMemory());
-  const int threads = ThreadsFor(rows * width);
-  const Bands<Dtype> bands(pass);
-  const int band_blocks = pass.num * bands.in_image;
-  const MeanPaths<Dtype> means{pass, bands};
-  const size_t mean_bytes = means.Bytes(bands, width);
+  const int planes = pass.num * pass.channels;
+  const Parts parts(pass.height, pass.width, kPlaneBytes / sizeof(Dtype));
+  const Parts mean_parts(pass.height, pass.width, kMeanBytes / sizeof(Dtype));
+  const int mean_blocks = pass.num * mean_parts.count;
+  const MeanPaths<Dtype> means{pass, mean_parts};
+  const size_t mean_bytes = MeanPaths<Dtype>::Bytes(mean_parts);
   if (pass.train) {
-    ForEachBlock(band_blocks + planes, threads,
-                 std::max(mean_bytes, TileBytes<Dtype>(1, rows, width)),
-                 caffe::Beside<MeanPaths<Dtype>, Statistics<Dtype>>{means, band_blocks,
-                                                                    Statistics<Dtype>{pass, rows}});
+    ForEachBlock(mean_blocks + planes, parts.Threads(),
+                 std::max(mean_bytes, Statistics<Dtype>::Bytes(parts)),
+                 caffe::Beside<MeanPaths<Dtype>, Statistics<Dtype>>{
+                     means, mean_blocks, Statistics<Dtype>{pass, parts}});
   } else {
-    ForEachBlock(band_blocks, threads, mean_bytes, means);
+    ForEachBlock(mean_blocks, mean_parts.Threads(), mean_bytes, means);
   }
   ForEachBlock(pass.channels, ThreadsFor(pass.num), 0,
                Scale<Dtype>{pass, old_weight, running_mean, running_var});
-  const size_t shared = TileBytes<Dtype>(2, rows, width) + TileBytes<Dtype>(1, rows, width) +
-                        TileBytes<Dtype>(0, rows, width);
-  ForEachBlock(planes, threads, shared, Perturb<Dtype>{pass, rows, y});
+  ForEachBlock(planes, parts.Threads(), Perturb<Dtype>::Bytes(parts),
+               Perturb<Dtype>{pass, parts, y});
 }
 
 template void GpuForward(const GpuPass<float>&, double, float*, float*, float*);

@@ -61,10 +61,20 @@ CAFFE_HOST_DEVICE inline float PhiloxUniform(uint32_t u) {
 /// Box-Muller: two standard normal numbers of two uniform ones,
 ///   r = sqrt(-2 ln u0), out = (r cos 2 pi u1, r sin 2 pi u1).
 CAFFE_HOST_DEVICE inline void PhiloxNormalPair(uint32_t u0, uint32_t u1, float* out0, float* out1) {
-  const float r = std::sqrt(-2.0f * std::log(PhiloxUniform(u0)));
+  const float square = -2.0f * std::log(PhiloxUniform(u0));
+#ifdef __CUDA_ARCH__
+  // A root and angles that need no care for extreme arguments.
+  float r;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(square));
+  sincospif(2.0f * PhiloxUniform(u1), out1, out0);
+  *out0 *= r;
+  *out1 *= r;
+#else
+  const float r = std::sqrt(square);
   const float angle = 6.2831853071795865f * PhiloxUniform(u1);
   *out0 = r * std::cos(angle);
   *out1 = r * std::sin(angle);
+#endif
 }
 
 /// The same numbers one after another, for std and boost distributions, fillers and shuffling.

@@ -94,20 +94,14 @@ double WithNoise() {
   return Device::Get().IsEmulated() ? 1e-9 : 1e-5;
 }
 
-template <typename Dtype>
-bool Fits(const vector<int>& shape) {
-  const size_t shared = Device::Get().SharedMemory();
-  const int width = shape[3], rows = metaperturb::BandRows<Dtype>(shape[2], width, shared);
-  return metaperturb::MostTileBytes<Dtype>(rows, width) + Block::kSumBytes <= shared;
-}
-
-// Planes of one pixel, of one band and of several, with a last one that is shorter.
+// Planes of one pixel, of one part and of several, in either direction, with smaller ones at the
+// edges.
 const vector<vector<int>> kShapes = {{2, 3, 1, 1},   {3, 5, 4, 7},   {2, 1, 9, 9},
-                                     {2, 3, 40, 40}, {2, 2, 3, 700}, {2, 2, 4, 1100}};
+                                     {2, 3, 40, 40}, {2, 2, 3, 700}, {2, 2, 5, 1101},
+                                     {2, 2, 70, 66}, {2, 3, 300, 1}, {3, 2, 18, 131}};
 
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
   for (const auto& shape : kShapes) {
-    if (!Fits<double>(shape)) continue;
     for (const Phase phase : {TRAIN, TEST}) {
       ExpectSame<double>("clip_value: 2", phase, shape, false, WithNoise());
     }
@@ -116,7 +110,7 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
 
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInFloat) {
   for (const auto& shape : kShapes) {
-    if (Fits<float>(shape)) ExpectSame<float>("clip_value: 2", TRAIN, shape, false, 2e-4);
+    ExpectSame<float>("clip_value: 2", TRAIN, shape, false, 2e-4);
   }
 }
 
@@ -133,24 +127,42 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuForEveryOption) {
   }
 }
 
-// Turing has 64 KiB: of the two rows that 1,024 pixels are, one fits.
-TEST(MetaPerturbBands, AreWhatSharedMemoryHolds) {
-  using metaperturb::BandRows;
-  EXPECT_EQ(32, BandRows<float>(32, 32, 64 << 10));
-  EXPECT_EQ(4, BandRows<float>(224, 224, 64 << 10));
-  EXPECT_EQ(2, BandRows<double>(3, 512, 227 << 10));
-  EXPECT_EQ(1, BandRows<double>(3, 512, 64 << 10));
-  EXPECT_EQ(1, BandRows<float>(3, 5000, 64 << 10));
-  EXPECT_LE(metaperturb::MostTileBytes<double>(1, 512) + Block::kSumBytes, size_t{64} << 10);
-  EXPECT_GT(metaperturb::MostTileBytes<double>(2, 512) + Block::kSumBytes, size_t{64} << 10);
+// Of the kernel that needs most; Turing has 64 KiB.
+template <typename Dtype>
+size_t SharedBytes(const metaperturb::Parts& parts) {
+  return parts.TileBytes<Dtype>(2) + 5 * parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(18) +
+         Block::kSumBytes;
 }
 
-TEST_F(MetaPerturbLayerGpu, NamesTheSharedMemoryThatAWideImageNeeds) {
-  const testing::GpuMode mode;
-  Blob<float> x(2, 1, 1, 8000);
-  FillGaussian(&x, 1);
-  LayerRun<float> run(Definition("", TEST), {&x});
-  EXPECT_ERROR(run.Forward(), "bytes of shared memory, the GPU has");
+TEST(MetaPerturbParts, CoverTheImageAndFitInSharedMemory) {
+  using metaperturb::Part;
+  using metaperturb::Parts;
+  for (const int height : {1, 2, 3, 4, 5, 8, 15, 16, 17, 32, 63, 64, 65, 84, 224, 1000}) {
+    for (const int width : {1, 2, 3, 5, 8, 15, 16, 17, 32, 33, 63, 64, 65, 84, 130, 224, 1001}) {
+      SCOPED_TRACE(std::to_string(height) + " x " + std::to_string(width));
+      for (const int bytes : {metaperturb::kPlaneBytes, metaperturb::kMeanBytes}) {
+        const Parts parts(height, width, bytes / sizeof(float));
+        EXPECT_LE(SharedBytes<float>(parts), size_t{64} << 10);
+        EXPECT_LE(SharedBytes<double>(Parts(height, width, bytes / sizeof(double))),
+                  size_t{64} << 10);
+        EXPECT_EQ(0, parts.rows % metaperturb::kStrip);
+        EXPECT_EQ(0, parts.Threads() % Block::kWarp);
+        EXPECT_GT(parts.Threads(), 0);
+        vector<int> covered(height * width);
+        for (int p = 0; p < parts.count; ++p) {
+          const Part part(parts, p);
+          EXPECT_TRUE(part.columns == width || part.w0 % 4 == 0);  // as the noise has it
+          ASSERT_LE(part.h0 + part.rows, height);
+          ASSERT_LE(part.w0 + part.columns, width);
+          ASSERT_TRUE(part.rows > 0 && part.columns > 0);
+          for (int h = part.h0; h < part.h0 + part.rows; ++h) {
+            for (int w = part.w0; w < part.w0 + part.columns; ++w) ++covered[h * width + w];
+          }
+        }
+        EXPECT_EQ(vector<int>(height * width, 1), covered);
+      }
+    }
+  }
 }
 
 TEST_F(MetaPerturbLayerGpu, GradientCheck) {
