@@ -68,7 +68,9 @@ template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                            const vector<bool>& propagate_down,
                                            const vector<Blob<Dtype>*>& bottom) {
-  ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
+  metaperturb::InLayer(*this, [&] {
+    ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
+  });
   const bool learn_phi = this->Learns(0);
   if (!propagate_down[0] && !learn_phi) return;
   const Dtype* dy = GpuDiff(*top[0]);

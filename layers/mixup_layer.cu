@@ -88,7 +88,8 @@ template <typename Dtype>
 void MixupLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  ENFORCE(!propagate_down[1]) << "the plan (bottom 1) gets no gradient";
+  metaperturb::InLayer(
+      *this, [&] { ENFORCE(!propagate_down[1]) << "the plan (bottom 1) gets no gradient"; });
   if (!propagate_down[0]) return;
   const int count = bottom[0]->count();
   const Dtype* dy = GpuDiff(*top[0]);

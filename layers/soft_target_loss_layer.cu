@@ -176,10 +176,12 @@ template <typename Dtype>
 void SoftTargetLossLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                               const vector<bool>& propagate_down,
                                               const vector<Blob<Dtype>*>& bottom) {
-  for (size_t i = 1; i < bottom.size(); ++i) {
-    ENFORCE(!propagate_down[i]) << (i == 1 ? "labels get" : "the plan (bottom 2) gets")
-                                << " no gradient";
-  }
+  metaperturb::InLayer(*this, [&] {
+    for (size_t i = 1; i < bottom.size(); ++i) {
+      ENFORCE(!propagate_down[i]) << (i == 1 ? "labels get" : "the plan (bottom 2) gets")
+                                  << " no gradient";
+    }
+  });
   if (!propagate_down[0]) return;
   const bool mixed = bottom.size() > 2 && this->phase_ == TRAIN;
   const Targets<Dtype> targets =

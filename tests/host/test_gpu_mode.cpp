@@ -122,11 +122,17 @@ TEST_F(HostGpu, GradientsOfPhiAndX) {
 }
 
 TEST_F(HostGpu, ErrorsNameTheLayer) {
-  const GpuMode mode;
-  Blob<float> x(2, 1, 1, 8000);
+  Blob<float> x(2, 3, 4, 5), epsilon(2, 3, 4, 5);
   FillGaussian(&x, 1);
-  LayerRun<float> run(LayerFromText("name: 'mp' type: 'MetaPerturb' phase: TEST"), {&x});
-  EXPECT_ERROR(run.Forward(), "layer 'mp' (MetaPerturb): a kernel needs");
+  FillGaussian(&epsilon, 2);
+  LayerRun<float> run(LayerFromText("name: 'mp' type: 'MetaPerturb' phase: TEST"), {&x, &epsilon});
+  const auto expect_error = [&run] {
+    run.Forward();
+    EXPECT_ERROR(run.Backward({true, true}), "layer 'mp' (MetaPerturb): epsilon gets no gradient");
+  };
+  expect_error();
+  const GpuMode mode;
+  expect_error();
 }
 
 TEST_F(HostGpu, GoldenVectors) {
