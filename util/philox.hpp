@@ -52,8 +52,8 @@ inline uint64_t HashName(const char* name) {
   return h;
 }
 
-/// Uniform in the open interval (0, 1): (u + 1/2) / 2^32 of 24 significant bits, never 0 and
-/// never 1.
+/// Uniform in (0, 1]: ([u / 2^8] + 1/2) / 2^24 in float. It is never 0; where a float has no bit
+/// for the half, from 1/2 on, it is rounded, the largest to 1.
 CAFFE_HOST_DEVICE inline float PhiloxUniform(uint32_t u) {
   return (static_cast<float>(u >> 8) + 0.5f) * (1.0f / 16777216.0f);
 }

@@ -34,7 +34,7 @@ inline void Map(int n, const Dtype* a, const Dtype* b, Dtype* y, const Function&
   for (int i = 0; i < n; ++i) y[i] = function(a[i], b[i]);
 }
 
-// Uniform in (0, 1), with all the bits that the type holds.
+// Uniform in (0, 1], with all the bits that the type holds.
 inline float NextUniform(float) {
   return PhiloxUniform((*caffe_rng())());
 }
@@ -242,7 +242,8 @@ void caffe_rng_bernoulli(const int n, const Dtype p, unsigned int* r) {
   CHECK(r);
   CHECK_GE(p, 0);
   CHECK_LE(p, 1);
-  for (int i = 0; i < n; ++i) r[i] = NextUniform(float()) < p ? 1 : 0;
+  // p = 1 is always: the numbers reach 1.
+  for (int i = 0; i < n; ++i) r[i] = NextUniform(float()) <= p ? 1 : 0;
 }
 
 template <typename Dtype>

@@ -148,7 +148,7 @@ struct WriteBernoulli {
   float p;
   int* r;
   CAFFE_HOST_DEVICE void operator()(int i, const Philox& bits) const {
-    for (int j = 0; j < 4 && 4 * i + j < n; ++j) r[4 * i + j] = PhiloxUniform(bits.v[j]) < p;
+    for (int j = 0; j < 4 && 4 * i + j < n; ++j) r[4 * i + j] = PhiloxUniform(bits.v[j]) <= p;
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "testing/blob_util.hpp"
@@ -164,6 +165,16 @@ TYPED_TEST(MathFunctionsTest, RandomNumbers) {
     ones += flag;
   }
   EXPECT_NEAR(0.3, double(ones) / n, 0.023);
+}
+
+// Number 5,308,307 of this seed is the largest there is.
+TYPED_TEST(MathFunctionsTest, BernoulliOfOneIsAlways) {
+  Caffe::set_random_seed(1);
+  std::vector<int> flags(5400000);
+  caffe_rng_bernoulli<TypeParam>(static_cast<int>(flags.size()), 1, flags.data());
+  EXPECT_EQ(0, std::count(flags.begin(), flags.end(), 0));
+  caffe_rng_bernoulli<TypeParam>(1000, 0, flags.data());
+  EXPECT_EQ(1000, std::count(flags.begin(), flags.begin() + 1000, 0));
 }
 
 }  // namespace
