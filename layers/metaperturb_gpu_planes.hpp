@@ -97,8 +97,8 @@ struct Part {
   }
 };
 
-/// step(r, q) for each strip of the part: that of rows r .. r + kStrip - 1, those below the part
-/// excepted, in column q.
+/// step(r, q) for each strip of the part: rows r .. r + kStrip - 1 of column q. The rows of the last
+/// strips may end below the part: who writes, asks.
 template <class Step>
 CAFFE_HOST_DEVICE inline void ForEachStrip(const Block& block, const Parts& parts, const Part& part,
                                            const Step& step) {
@@ -311,7 +311,7 @@ CAFFE_HOST_DEVICE inline void FillEpsilon(const GpuPass<Dtype>& pass, const Plan
 }
 
 /// softplus(u) = ln(1 + e^u), and its derivative, 1 / (1 + e^-u). Floats on a GPU by its own
-/// functions: both to 3e-7, absolutely, in a quarter of the instructions.
+/// functions, which the CUDA programming guide bounds: softplus to 6e-7, absolutely.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u, Dtype* derivative = nullptr) {
 #ifdef __CUDA_ARCH__
