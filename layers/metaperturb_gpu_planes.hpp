@@ -97,8 +97,8 @@ struct Part {
   }
 };
 
-/// step(r, q) for each strip of the part: rows r .. r + kStrip - 1 of column q. The rows of the last
-/// strips may end below the part: who writes, asks.
+/// step(r, q) for each strip of the part: rows r .. r + kStrip - 1 of column q. The rows of the
+/// last strips may end below the part: who writes, asks.
 template <class Step>
 CAFFE_HOST_DEVICE inline void ForEachStrip(const Block& block, const Parts& parts, const Part& part,
                                            const Step& step) {
