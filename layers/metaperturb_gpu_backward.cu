@@ -28,29 +28,27 @@ struct NoiseGradient {
   const Dtype* dy;
   Dtype *dx, *dmu, *ds;
   static size_t Bytes(const Parts& parts) {
-    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<Dtype>(0) +
-           parts.SumsBytes<Dtype>(1);
+    return NoiseTiles<Dtype>::Bytes(parts) + parts.SumsBytes<Dtype>(1);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1);
-    Dtype* epsilon = block.Shared<Dtype>(Parts::TileRows(parts.rows, 0) * parts.columns);
+    const NoiseTiles<Dtype> tiles(&block, parts);
     Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(1, block.threads()));
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
     const Dtype s = pass.s[plane.channel], a = pass.a;
     Dtype* sum_of_plane = ds + block.index();
     for (int p = 0; p < parts.count; ++p) {
       const Part part(parts, p);
-      x.Load(block, parts, part, pass.x + plane.at);
-      FillEpsilon(pass, plane, block, parts, part, epsilon);
-      FillHidden(pass, plane, block, parts, part, x, hidden);
+      tiles.Fill(pass, plane, block, parts, part);
       SumOverStrips<1>(
           block, parts, part, scratch,
           [&](int r, int q, Dtype* own) {
-            const Around<Dtype> around(hidden, r, q);
+            const Around<Dtype> around(tiles.hidden, r, q);
             const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
-            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel, *in = x.Pixel(r, q);
-            const Dtype *noise = epsilon + r * parts.columns + q, *dy_in = dy + plane.at + pixel;
+            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel,
+                        *in = tiles.x.Pixel(r, q);
+            const Dtype *noise = tiles.epsilon + r * parts.columns + q,
+                        *dy_in = dy + plane.at + pixel;
             Dtype *dmu_out = dmu + plane.at + pixel, *dx_out = dx + plane.at + pixel;
             for (int j = 0; j < kStrip; ++j) {
               if (r + j >= part.rows) continue;
@@ -58,7 +56,7 @@ struct NoiseGradient {
               const Dtype mu = around.Stencil(a2, j) + hidden_b2[at];
               Dtype derivative;
               const Dtype z = Softplus(mu + noise[j * parts.columns], &derivative);
-              const Dtype v = in[j * x.pitch], factor = 1 + a * (s * z - 1), t = v * factor;
+              const Dtype v = in[j * tiles.x.pitch], factor = 1 + a * (s * z - 1), t = v * factor;
               const Dtype gradient = dy_in[at];
               const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? gradient : pass.slope * gradient;
               const Dtype through_noise = g * v * a;

@@ -176,35 +176,32 @@ struct Perturb {
   Parts parts;
   Dtype* y;
   static size_t Bytes(const Parts& parts) {
-    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<Dtype>(0) +
-           parts.SumsBytes<Dtype>(2);
+    return NoiseTiles<Dtype>::Bytes(parts) + parts.SumsBytes<Dtype>(2);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1);
-    Dtype* epsilon = block.Shared<Dtype>(Parts::TileRows(parts.rows, 0) * parts.columns);
+    const NoiseTiles<Dtype> tiles(&block, parts);
     Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(2, block.threads()));
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
     const Dtype s = pass.s[plane.channel], a = pass.a;
     double* spread = pass.spread + size_t(block.index()) * 2;
     for (int p = 0; p < parts.count; ++p) {
       const Part part(parts, p);
-      x.Load(block, parts, part, pass.x + plane.at);
-      FillEpsilon(pass, plane, block, parts, part, epsilon);
-      FillHidden(pass, plane, block, parts, part, x, hidden);
+      tiles.Fill(pass, plane, block, parts, part);
       SumOverStrips<2>(
           block, parts, part, scratch,
           [&](int r, int q, Dtype* own) {
-            const Around<Dtype> around(hidden, r, q);
+            const Around<Dtype> around(tiles.hidden, r, q);
             const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
-            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel, *in = x.Pixel(r, q);
+            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel,
+                        *in = tiles.x.Pixel(r, q);
             Dtype* out = y + plane.at + pixel;
-            const Dtype* noise = epsilon + r * parts.columns + q;
+            const Dtype* noise = tiles.epsilon + r * parts.columns + q;
             for (int j = 0; j < kStrip; ++j) {
               if (r + j >= part.rows) continue;
               const Dtype mu = around.Stencil(a2, j) + hidden_b2[j * parts.width];
               const Dtype z = Softplus(mu + noise[j * parts.columns]);
-              const Dtype t = in[j * x.pitch] * (1 + a * (s * z - 1));
+              const Dtype t = in[j * tiles.x.pitch] * (1 + a * (s * z - 1));
               const Dtype limited = t > pass.clip ? pass.clip : t;
               out[j * parts.width] = limited > 0 ? limited : pass.slope * limited;
               own[0] += z;

@@ -310,6 +310,26 @@ CAFFE_HOST_DEVICE inline void FillEpsilon(const GpuPass<Dtype>& pass, const Plan
   });
 }
 
+/// What the noise of a part is computed from, in shared memory: x, the hidden values and epsilon.
+template <typename Dtype>
+struct NoiseTiles {
+  Tile<Dtype> x, hidden;
+  Dtype* epsilon;
+  static size_t Bytes(const Parts& parts) {
+    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<Dtype>(0);
+  }
+  CAFFE_HOST_DEVICE NoiseTiles(Block* block, const Parts& parts)
+      : x(block, parts, 2), hidden(block, parts, 1) {
+    epsilon = block->Shared<Dtype>(Parts::TileRows(parts.rows, 0) * parts.columns);
+  }
+  CAFFE_HOST_DEVICE void Fill(const GpuPass<Dtype>& pass, const PlaneOf<Dtype>& plane,
+                              const Block& block, const Parts& parts, const Part& part) const {
+    x.Load(block, parts, part, pass.x + plane.at);
+    FillEpsilon(pass, plane, block, parts, part, epsilon);
+    FillHidden(pass, plane, block, parts, part, x, hidden);
+  }
+};
+
 /// softplus(u) = ln(1 + e^u), and its derivative, 1 / (1 + e^-u). Floats on a GPU by its own
 /// functions, which the CUDA programming guide bounds: softplus to 6e-7, absolutely.
 template <typename Dtype>

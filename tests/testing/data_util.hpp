@@ -108,6 +108,14 @@ inline void WriteDatums(const string& path, const vector<Datum>& datums) {
   WriteRecords(path, records);
 }
 
+/// A Data layer's definition.
+inline string DataLayerText(const string& source, int batch, const string& transform,
+                            const string& data, const string& phase) {
+  return "name: 'data' type: 'Data' phase: " + phase + " transform_param { " + transform +
+         " } data_param { backend: LMDB source: '" + source +
+         "' batch_size: " + std::to_string(batch) + " " + data + " }";
+}
+
 /// All records of an LMDB, and their keys.
 inline vector<pair<string, Datum>> ReadDatums(const string& path) {
   std::unique_ptr<db::DB> database(db::GetDB("lmdb"));

@@ -32,9 +32,7 @@ class DataLayerGpu : public testing::TempDirTest {
   }
   LayerParameter Param(int batch, const string& transform = "", const string& data = "",
                        const string& phase = "TRAIN") const {
-    return LayerFromText("name: 'data' type: 'Data' phase: " + phase + " transform_param { " +
-                         transform + " } data_param { backend: LMDB source: '" + Path("db") +
-                         "' batch_size: " + std::to_string(batch) + " " + data + " }");
+    return LayerFromText(testing::DataLayerText(Path("db"), batch, transform, data, phase));
   }
   struct BatchOf {
     vector<int> shape;
