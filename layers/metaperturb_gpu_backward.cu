@@ -87,7 +87,6 @@ struct HiddenGradient {
     const PlaneOf<Dtype> plane(pass, block);
     const Tile<Dtype> x(&block, parts, 2), hidden(&block, parts, 1), outer(&block, parts, 1);
     Dtype* scratch = learns ? block.Shared<Dtype>(Block::SumsCount(18, block.threads())) : nullptr;
-    Dtype* out = phi_parts + size_t(block.index()) * kPlaneParts;
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
     for (int p = 0; p < parts.count; ++p) {
       const Part part(parts, p);
@@ -119,7 +118,10 @@ struct HiddenGradient {
               around_hidden.AddKernelGradient(around_outer.v[j + 1][1], j, own + 9);
             }
           },
-          [&](int k, Dtype sum) { out[k] = (p == 0 ? 0 : out[k]) + sum; });
+          [&](int k, Dtype sum) {
+            Dtype* out = phi_parts + size_t(block.index()) * kPlaneParts + k;
+            *out = (p == 0 ? 0 : *out) + sum;
+          });
     }
   }
   CAFFE_HOST_DEVICE Dtype Gradient(const PlaneOf<Dtype>& plane, const Part& part, int r, int q,

@@ -4,8 +4,8 @@
 // What MetaPerturb's GPU kernels share. A thread block works on one channel of one image, a part of
 // some rows and columns at a time, or on all channels of one part: it loads the part with a margin
 // of neighbouring pixels, zeros outside the image, into shared memory, where the 3x3 stencils read
-// it. The kernels are bound by arithmetic, not by memory: a thread computes a strip of pixels below
-// each other, which share index computations and most of what their stencils read.
+// it. The kernels have hundreds of instructions per element: a thread computes a strip of pixels
+// below each other, which share index computations and most of what their stencils read.
 
 #include <cmath>
 

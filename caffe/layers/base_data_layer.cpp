@@ -85,12 +85,10 @@ void BasePrefetchingDataLayer<Dtype>::PlaceImage(const Datum& image, uint64_t re
 
 template <typename Dtype>
 Batch<Dtype>* BasePrefetchingDataLayer<Dtype>::NextBatch() {
+  // The GPU may still compute with the batch that is given back, here or by StartAt.
+  if (prefetch_current_ && Caffe::mode() == Caffe::GPU) Device::Get().Synchronize();
   if (!is_started() || expected_pass_ != this->pass()) StartAt(this->pass());
-  if (prefetch_current_) {
-    // The GPU may still compute with it.
-    if (Caffe::mode() == Caffe::GPU) Device::Get().Synchronize();
-    prefetch_free_.push(prefetch_current_);
-  }
+  if (prefetch_current_) prefetch_free_.push(prefetch_current_);
   prefetch_current_ = nullptr;
   const auto start = std::chrono::steady_clock::now();
   Batch<Dtype>* batch = prefetch_full_.pop();

@@ -74,8 +74,8 @@ class Block {
   CAFFE_HOST_DEVICE T Sum(int count, const Term& term) const;
 
   /// N sums: add(i, own) for i = 0 .. count - 1 adds the terms of i to own[0 .. N - 1]; then
-  /// take(j, sum) gets each sum, in one thread. `scratch` is SumsCount(N) values of Shared. The
-  /// order of the additions is that of Sum.
+  /// take(j, sum) gets each sum, in one thread. `scratch` is SumsCount(N, threads()) values of
+  /// Shared. The order of the additions is that of Sum.
   template <int N, typename T, class Add, class Take>
   CAFFE_HOST_DEVICE void Sums(int count, T* scratch, const Add& add, const Take& take) const;
   static CAFFE_HOST_DEVICE int SumsCount(int sums, int threads) {
