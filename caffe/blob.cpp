@@ -2,6 +2,7 @@
 
 #include <climits>
 
+#include "caffe/util/device.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -171,12 +172,15 @@ void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
     ReshapeLike(source);
   }
   const bool on_gpu = Caffe::mode() == Caffe::GPU;
+  const auto in_device = [&](const Dtype* from, Dtype* to) {
+    if (from != to) Device::Get().CopyInDevice(to, from, count_ * sizeof(Dtype));
+  };
   if (copy_diff && on_gpu) {
-    caffe_copy(count_, source.gpu_diff(), overwrite_gpu_diff());
+    in_device(source.gpu_diff(), overwrite_gpu_diff());
   } else if (copy_diff) {
     caffe_copy(count_, source.cpu_diff(), overwrite_cpu_diff(1));
   } else if (on_gpu) {
-    caffe_copy(count_, source.gpu_data(), overwrite_gpu_data());
+    in_device(source.gpu_data(), overwrite_gpu_data());
   } else {
     caffe_copy(count_, source.cpu_data(), overwrite_cpu_data(1));
   }

@@ -13,6 +13,7 @@ InternalThread::~InternalThread() {
 void InternalThread::StartInternalThread() {
   CHECK(!is_started()) << "the thread runs already";
   stop_ = false;
+  start_error_ = nullptr;
   running_ = true;
   // Drawing the seed from this thread's stream would shift the numbers that come after it.
   const unsigned int seed = static_cast<unsigned int>(PhiloxKey(Caffe::random_seed(), 2));
@@ -22,8 +23,12 @@ void InternalThread::StartInternalThread() {
   const bool multiprocess = Caffe::multiprocess();
   thread_ = std::thread([=] {
     UnbindThread();
-    if (mode == Caffe::GPU) Caffe::SetDevice(device);
-    Caffe::set_mode(mode);
+    try {
+      if (mode == Caffe::GPU) Caffe::SetDevice(device);
+      Caffe::set_mode(mode);
+    } catch (...) {
+      start_error_ = std::current_exception();
+    }
     Caffe::set_random_seed(seed);
     Caffe::set_solver_count(count);
     Caffe::set_solver_rank(rank);

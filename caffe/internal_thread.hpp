@@ -2,6 +2,7 @@
 #define CAFFE_INTERNAL_THREAD_HPP_
 
 #include <atomic>
+#include <exception>
 #include <thread>
 
 #include "caffe/common.hpp"
@@ -12,7 +13,7 @@ namespace caffe {
 /// thread gets the mode, the solver's rank and count, and a random seed from the thread that starts
 /// it, and may run on any CPU of the process. As it calls virtual functions, the destructor of the
 /// most derived class has to call StopInternalThread. Exceptions must not leave
-/// InternalThreadEntry.
+/// InternalThreadEntry, which calls CheckStart where it catches them.
 class InternalThread {
  public:
   InternalThread() = default;
@@ -30,11 +31,16 @@ class InternalThread {
   virtual void InternalThreadEntry() {}
   /// Wakes a thread that waits for something, so that it sees must_stop.
   virtual void WakeInternalThread() {}
+  /// Throws what went wrong in the thread before InternalThreadEntry: a GPU that has failed.
+  void CheckStart() const {
+    if (start_error_) std::rethrow_exception(start_error_);
+  }
   /// Loops in InternalThreadEntry end when this is true.
   bool must_stop() const { return stop_; }
 
  private:
   std::thread thread_;
+  std::exception_ptr start_error_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> running_{false};
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "caffe/solvers/update_rules.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "util/nearest_name.hpp"
@@ -90,13 +91,15 @@ void Net<Dtype>::Reshape() {
 
 template <typename Dtype>
 void Net<Dtype>::ClearParamDiffs() {
+  RulesTogether together;
   for (Blob<Dtype>* param : learnable_params_) {
     if (Caffe::mode() == Caffe::GPU) {
-      caffe_gpu_set(param->count(), Dtype(0), param->overwrite_gpu_diff());
+      ApplyOnGpu(param->count(), Clear<Dtype>{param->overwrite_gpu_diff()});
     } else {
       caffe_set(param->count(), Dtype(0), param->overwrite_cpu_diff(1));
     }
   }
+  together.Start();
 }
 
 template <typename Dtype>

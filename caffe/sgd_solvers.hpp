@@ -48,6 +48,7 @@ class SGDSolver : public Solver<Dtype> {
   /// Turns the gradient in the parameter's diff into the amount to subtract from it.
   virtual void ComputeUpdateValue(int param_id, Dtype rate);
   virtual void ClipGradients();
+  void ScaleDiff(Dtype factor, Blob<Dtype>* param);
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);
   virtual void SnapshotSolverStateToHDF5(const string& model_filename);

@@ -102,7 +102,7 @@ endif()
 # tests. Else its GPU mode runs the layers on the CPU.
 if(cuda_found OR NOT host_cuda)
   target_compile_definitions(metaperturb PUBLIC METAPERTURB_GPU_HALVES)
-  target_sources(metaperturb PRIVATE caffe/util/device.cpp)
+  target_sources(metaperturb PRIVATE caffe/util/device.cpp caffe/util/device_emulated.cpp)
   file(GLOB plugin_gpu_sources CONFIGURE_DEPENDS layers/*.cu)
   metaperturb_add_gpu_sources(metaperturb ${PROJECT_SOURCE_DIR}/caffe/util/device_cuda.cu ${plugin_gpu_sources})
 endif()

@@ -40,7 +40,7 @@ TaskSet<Dtype>::TaskSet(const MetaSolverParameter& run, int64_t seed, const Meta
   try {
     BuildAll();
   } catch (...) {
-    OnWorkers([](int) { return true; }, [&](int t) { tasks_[t].reset(); });
+    DropTasks();
     throw;
   }
 }
@@ -58,7 +58,16 @@ void TaskSet<Dtype>::BuildAll() {
 
 template <typename Dtype>
 TaskSet<Dtype>::~TaskSet() {
-  OnWorkers([](int) { return true; }, [&](int t) { tasks_[t].reset(); });
+  DropTasks();
+}
+
+// Each where it was made. A GPU that has failed fails again here: that was said already.
+template <typename Dtype>
+void TaskSet<Dtype>::DropTasks() {
+  try {
+    OnWorkers([](int) { return true; }, [&](int t) { tasks_[t].reset(); });
+  } catch (const std::exception&) {
+  }
 }
 
 template <typename Dtype>

@@ -85,6 +85,7 @@ class TaskSet {
   void CountTime(const vector<Outcome>& outcomes, double seconds);
   /// work(t) for those of `which` that are this process's, each on the task's worker.
   void OnWorkers(const std::function<bool(int)>& which, const std::function<void(int)>& work);
+  void DropTasks();
   void Build(int task);
   void BuildAll();
   void Report();

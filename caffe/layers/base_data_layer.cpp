@@ -41,6 +41,7 @@ void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
     batch->pass = pass;
     batch->error = nullptr;
     try {
+      this->CheckStart();
       load_batch(batch);
       if (Caffe::mode() == Caffe::GPU) Send(batch);
     } catch (...) {

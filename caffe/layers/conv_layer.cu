@@ -1,3 +1,5 @@
+#include <climits>
+
 #include "caffe/layers/conv_layer.hpp"
 #include "caffe/util/bias_kernels.hpp"
 #include "caffe/util/convolution_axis.hpp"
@@ -134,7 +136,10 @@ class Products {
         weights_(size_t(g_.group) * m_ * k_),
         is_plain_(g_.kernel_h == 1 && g_.kernel_w == 1 && g_.stride_h == 1 && g_.stride_w == 1 &&
                   g_.pad_h == 0 && g_.pad_w == 0),
-        columns_(is_plain_ ? image_ : size_t(g_.group) * k_ * area_) {}
+        columns_(is_plain_ ? image_ : size_t(g_.group) * k_ * area_) {
+    ENFORCE(columns_ <= INT_MAX) << "the columns of one image are " << columns_
+                                 << " values: more than " << INT_MAX << " cannot be computed";
+  }
 
   void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) {
     if (bias) FillWithBias(g_.num, g_.out_channels, area_, bias, y);

@@ -91,7 +91,10 @@ cudnnHandle_t Handle() {
   Cudnn::Get();  // outlives the handles
   static thread_local Handles handles;
   cudnnHandle_t& handle = handles.of_gpu[Device::Get().Selected()];
-  if (!handle) Check(Cudnn::Get().create(&handle), "start");
+  if (!handle && Cudnn::Get().create(&handle) != CUDNN_STATUS_SUCCESS) {
+    Device::Get().ReleaseFreed();  // it needs memory of its own
+    Check(Cudnn::Get().create(&handle), "start");
+  }
   Check(Cudnn::Get().set_stream(handle, static_cast<cudaStream_t>(Device::Get().Stream())),
         "stream");
   return handle;

@@ -80,37 +80,53 @@ template <typename Dtype>
 std::unique_ptr<ResidentImages<Dtype>> DataLayer<Dtype>::MakeResident() {
   this->StopInternalThread();  // it reads with the same cursor
   std::unique_ptr<ResidentImages<Dtype>> images;
-  const uint64_t count = db_->size();
-  const size_t chunk_bytes = 16 << 20;
-  vector<Datum> chunk;
-  try {
-    for (uint64_t record = 0; record < count; ++record) {
-      SeekTo(record);
-      chunk.push_back(this->data_transformer_->Decode(Read()));
-      const Datum& image = chunk.back();
-      if (!images) {
-        if (image.data().empty()) return nullptr;  // the pixels are float
-        const uint64_t bytes = count * image.data().size();
-        const bool is_counted = count <= std::numeric_limits<int>::max();
-        if (!is_counted || !ResidentImages<Dtype>::Fits(bytes, Device::Get().MemoryLeft())) {
-          return nullptr;
-        }
-        images.reset(new ResidentImages<Dtype>(this->data_transformer_.get(),
-                                               {image.channels(), image.height(), image.width()},
-                                               static_cast<int>(count)));
-      }
-      const bool is_full = chunk.size() * image.data().size() >= chunk_bytes;
-      if (!is_full && record + 1 < count) continue;
-      if (!images->Add(chunk)) return nullptr;
-      chunk.clear();
-    }
-  } catch (const Error&) {
+  const string why_not = FillResident(&images);
+  const string layer = "layer '" + this->layer_param_.name() + "': ";
+  if (!why_not.empty()) {
+    LOG_IF(INFO, Caffe::root_solver())
+        << layer << "the images are not kept in the GPU's memory: " << why_not;
     return nullptr;
   }
   LOG_IF(INFO, Caffe::root_solver())
-      << "layer '" << this->layer_param_.name() << "': " << count << " images ("
-      << (images->bytes() + 1023) / 1024 << " KiB) are kept in the GPU's memory";
+      << layer << db_->size() << " images (" << (images->bytes() + 1023) / 1024
+      << " KiB) are kept in the GPU's memory";
   return images;
+}
+
+template <typename Dtype>
+string DataLayer<Dtype>::FillResident(std::unique_ptr<ResidentImages<Dtype>>* images) {
+  const uint64_t count = db_->size();
+  const size_t chunk_bytes = 16 << 20;
+  vector<Datum> chunk;
+  for (uint64_t record = 0; record < count; ++record) {
+    try {
+      SeekTo(record);
+      chunk.push_back(this->data_transformer_->Decode(Read()));
+    } catch (const Error&) {
+      return "record " + std::to_string(record) + " is damaged";  // named when its turn comes
+    }
+    const Datum& image = chunk.back();
+    if (!*images) {
+      if (image.data().empty()) return "the pixels are float";
+      const uint64_t bytes = count * image.data().size();
+      const bool is_counted = count <= std::numeric_limits<int>::max();
+      if (!is_counted || !ResidentImages<Dtype>::Fits(bytes, Device::Get().MemoryLeft())) {
+        return std::to_string(bytes >> 20) + " MiB are too many";
+      }
+      try {
+        images->reset(new ResidentImages<Dtype>(this->data_transformer_.get(),
+                                                {image.channels(), image.height(), image.width()},
+                                                static_cast<int>(count)));
+      } catch (const Error& e) {
+        return e.what();
+      }
+    }
+    const bool is_full = chunk.size() * image.data().size() >= chunk_bytes;
+    if (!is_full && record + 1 < count) continue;
+    if (!(*images)->Add(chunk)) return "they differ in size or type";
+    chunk.clear();
+  }
+  return "";
 }
 
 template <typename Dtype>

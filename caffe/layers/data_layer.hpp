@@ -35,9 +35,12 @@ class DataLayer : public BasePrefetchingDataLayer<Dtype> {
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
 
  private:
-  /// The data set on the device; null if it does not fit, or some record has to be loaded on the
-  /// CPU: because its size is another, or it is damaged and must not matter until its turn comes.
+  /// The data set on the device; null, and the log says why, if it does not fit, or some record has
+  /// to be loaded on the CPU: because its size is another, or it is damaged and must not matter
+  /// until its turn comes.
   std::unique_ptr<ResidentImages<Dtype>> MakeResident();
+  /// Makes and fills them; else says why they cannot be there.
+  string FillResident(std::unique_ptr<ResidentImages<Dtype>>* images);
   void SeekTo(uint64_t record);
   void Advance();
   Datum Read();

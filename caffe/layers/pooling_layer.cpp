@@ -39,6 +39,7 @@ template <typename Dtype>
 void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
   const PoolingParameter& param = this->layer_param_.pooling_param();
+  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
   height_ = bottom[0]->height();
   width_ = bottom[0]->width();
   if (param.global_pooling()) {

@@ -1,9 +1,11 @@
 #include "caffe/sgd_solvers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "caffe/solvers/for_each_element.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "util/nearest_name.hpp"
 
@@ -117,11 +119,24 @@ void SGDSolver<Dtype>::ClipGradients() {
   if (limit < 0) return;
   const auto& params = this->net_->learnable_params();
   Dtype sum = 0;
-  for (const Blob<Dtype>* param : params) sum += param->sumsq_diff();
+  if (Caffe::mode() == Caffe::GPU) {
+    vector<std::pair<const Dtype*, int>> diffs;
+    for (const Blob<Dtype>* param : params) diffs.emplace_back(param->gpu_diff(), param->count());
+    sum = GpuSumOfSquares(diffs);
+  } else {
+    for (const Blob<Dtype>* param : params) sum += param->sumsq_diff();
+  }
   const Dtype norm = std::sqrt(sum);
   if (!(norm > limit)) return;
   VLOG(1) << "Gradient of norm " << norm << " is scaled to " << limit;
-  for (Blob<Dtype>* param : params) param->scale_diff(limit / norm);
+  RulesTogether together;
+  for (Blob<Dtype>* param : params) ScaleDiff(limit / norm, param);
+  together.Start();
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ScaleDiff(Dtype factor, Blob<Dtype>* param) {
+  Apply(param->count(), Scale<Dtype>{factor, MutableDiffOfMode(param)});
 }
 
 template <typename Dtype>
@@ -132,21 +147,39 @@ void SGDSolver<Dtype>::ApplyUpdate() {
   }
   ClipGradients();
   const auto& params = this->net_->learnable_params();
+  vector<int> learning;
+  RulesTogether together;
   for (int i = 0; i < static_cast<int>(params.size()); ++i) {
-    if (this->net_->params_lr()[i] == 0) {
-      if (Caffe::mode() == Caffe::GPU) {
-        caffe_gpu_set(params[i]->count(), Dtype(0), params[i]->overwrite_gpu_diff());
-      } else {
-        caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
-      }
-      continue;
+    if (this->net_->params_lr()[i] != 0) {
+      learning.push_back(i);
+    } else if (Caffe::mode() == Caffe::GPU) {
+      ApplyOnGpu(params[i]->count(), Clear<Dtype>{params[i]->overwrite_gpu_diff()});
+    } else {
+      caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
     }
-    Normalize(i);
-    Regularize(i);
-    ComputeUpdateValue(i, rate);
-    // Not Net::Update: what does not learn may be read by other threads (a phi shared by tasks),
-    // and the counters among it would travel to the GPU and back in every step.
-    params[i]->Update();
+  }
+  // Not Net::Update: what does not learn may be read by other threads (a phi shared by tasks), and
+  // the counters among it would travel to the GPU and back in every step.
+  if (Caffe::mode() == Caffe::GPU) {
+    // Each part for all parameters, so that few kernels are started.
+    for (int i : learning) Normalize(i);
+    together.Start();
+    for (int i : learning) Regularize(i);
+    together.Start();
+    for (int i : learning) ComputeUpdateValue(i, rate);
+    together.Start();
+    for (int i : learning) {
+      ApplyOnGpu(params[i]->count(),
+                 Subtract<Dtype>{params[i]->gpu_diff(), params[i]->mutable_gpu_data()});
+    }
+    together.Start();
+  } else {
+    for (int i : learning) {
+      Normalize(i);
+      Regularize(i);
+      ComputeUpdateValue(i, rate);
+      params[i]->Update();
+    }
   }
   ++this->iter_;
 }
@@ -154,7 +187,7 @@ void SGDSolver<Dtype>::ApplyUpdate() {
 template <typename Dtype>
 void SGDSolver<Dtype>::Normalize(int param_id) {
   if (this->param_.iter_size() == 1) return;
-  this->net_->learnable_params()[param_id]->scale_diff(Dtype(1) / this->param_.iter_size());
+  ScaleDiff(Dtype(1) / this->param_.iter_size(), this->net_->learnable_params()[param_id]);
 }
 
 template <typename Dtype>

@@ -100,9 +100,42 @@ struct AdamStep {
   }
 };
 
+template <typename Dtype>
+struct Scale {
+  Dtype factor;
+  Dtype* g;
+  CAFFE_HOST_DEVICE void operator()(int i) const { g[i] *= factor; }
+};
+
+template <typename Dtype>
+struct Clear {
+  Dtype* g;
+  CAFFE_HOST_DEVICE void operator()(int i) const { g[i] = 0; }
+};
+
+template <typename Dtype>
+struct Subtract {
+  const Dtype* g;
+  Dtype* w;
+  CAFFE_HOST_DEVICE void operator()(int i) const { w[i] -= g[i]; }
+};
+
 /// rule(i) for i in [0, n) on the device of GPU mode; there for the rules above.
 template <class Rule>
 void ApplyOnGpu(int n, const Rule& rule);
+
+/// While one lives in the calling thread, what ApplyOnGpu is asked for is kept until Start, and
+/// started in its order, rules of one type in a row as one kernel: most parameters are so small
+/// that starting a kernel takes longer than its work. Of rules of one type in a row, each is for
+/// an array of its own.
+class RulesTogether {
+ public:
+  RulesTogether();
+  RulesTogether(const RulesTogether&) = delete;
+  RulesTogether& operator=(const RulesTogether&) = delete;
+  ~RulesTogether();
+  void Start();
+};
 
 }  // namespace caffe
 

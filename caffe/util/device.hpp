@@ -2,6 +2,7 @@
 #define CAFFE_UTIL_DEVICE_HPP_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,8 @@ namespace caffe {
 
 /// What GPU mode computes on: the memory of an NVIDIA GPU, or, where METAPERTURB_GPU=emulated is in
 /// the environment, memory of the host that only kernels (util/device_launch.hpp) may touch. The
-/// emulated device runs the same kernels block by block on the CPU: it is slow, and it is how the
-/// GPU path is tested on a machine without a GPU.
+/// emulated device runs the same kernels block by block on the CPU, as late as a GPU may: it is
+/// slow, and it is how the GPU path is tested on a machine without a GPU.
 class Device {
  public:
   virtual ~Device() {}
@@ -30,7 +31,7 @@ class Device {
   virtual std::string Describe() const = 0;
   /// Bytes of shared memory that a thread block can have at most.
   virtual size_t SharedMemory() const = 0;
-  /// Bytes of the selected GPU's memory, and how many of them nobody has.
+  /// Bytes of the selected GPU's memory, and how many of them Allocate and other programs can have.
   struct Memory {
     size_t total, free;
   };
@@ -40,6 +41,9 @@ class Device {
   /// not enough. What is freed is kept for the next Allocate.
   virtual void* Allocate(size_t bytes) = 0;
   virtual void Free(void* memory) = 0;
+  /// Waits for all work of the selected GPU, and gives what was freed back to the system, where
+  /// libraries that allocate for themselves find it.
+  virtual void ReleaseFreed() = 0;
   /// Host memory that the GPU reads and writes directly (pinned); null if there is none to be had.
   virtual void* AllocateHost(size_t bytes) = 0;
   virtual void FreeHost(void* memory) = 0;
@@ -56,6 +60,9 @@ class Device {
   virtual void Fill(void* memory, int value, size_t bytes) = 0;
   /// Waits for the calling thread's work on the selected GPU. Throws Error if a kernel failed.
   virtual void Synchronize() = 0;
+  /// On the emulated device: `work`, on memory of the device, in the calling thread's stream. It is
+  /// done when a thread waits for it, and has its arguments of now, by value.
+  virtual void Do(std::function<void()> work);
 
   /// The CUDA stream (cudaStream_t) of the calling thread's work on the selected GPU; null is the
   /// default stream, which waits for all others of that GPU, and they for it.
@@ -79,6 +86,8 @@ class OwnStream {
 /// The numbers in "0,2" or, of all GPUs, "all". Throws Error, naming the number, for what is no
 /// number, is named twice or is not there, and, saying why, where there is no GPU.
 std::vector<int> ParseGpuList(const std::string& list);
+
+Device* EmulatedDevice();
 
 /// The NVIDIA GPUs; null, and the reason in `why_not`, where there are none or no driver. Null in a
 /// build without CUDA.

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,14 @@ thread_local Device::StreamKind stream_kind = Device::DEFAULT;
 
 class NvidiaDevice : public Device {
  public:
-  explicit NvidiaDevice(int count) : count_(count), is_prepared_(count, false) {}
+  explicit NvidiaDevice(int count) : count_(count), is_prepared_(count, false) {
+    // Some virtual GPUs have none: there, every Allocate and Free waits for the GPU.
+    for (int id = 0; id < count; ++id) {
+      int supported = 0;
+      Check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, id), "properties");
+      has_pools_ = has_pools_ && supported;
+    }
+  }
   bool IsEmulated() const override { return false; }
   int Count() const override { return count_; }
 
@@ -81,19 +89,25 @@ class NvidiaDevice : public Device {
   Memory MemoryLeft() const override {
     Memory memory;
     Check(cudaMemGetInfo(&memory.free, &memory.total), "memory");
+    if (has_pools_) {
+      uint64_t reserved = 0, used = 0;
+      const cudaMemPool_t pool = Pool(Selected());
+      Check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved), "memory");
+      Check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "memory");
+      memory.free += reserved - used;
+    }
     return memory;
   }
 
   void* Allocate(size_t bytes) override {
     Prepare(Selected());
     void* memory = nullptr;
-    cudaError_t status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, Current());
+    cudaError_t status = TryAllocate(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
-      // What the pool keeps may be in pieces that are too small, or freed in another stream.
+      // What is kept may be in pieces that are too small, or freed in another stream.
       cudaGetLastError();
-      Check(cudaDeviceSynchronize(), "kernel");
-      Check(cudaMemPoolTrimTo(Pool(Selected()), 0), "memory pool");
-      status = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, Current());
+      ReleaseFreed();
+      status = TryAllocate(&memory, bytes);
     }
     if (status == cudaErrorMemoryAllocation) cudaGetLastError();
     ENFORCE(status != cudaErrorMemoryAllocation)
@@ -102,9 +116,18 @@ class NvidiaDevice : public Device {
     return memory;
   }
 
+  void ReleaseFreed() override {
+    Check(cudaDeviceSynchronize(), "kernel");
+    if (has_pools_) Check(cudaMemPoolTrimTo(Pool(Selected()), 0), "memory pool");
+  }
+
   // At the end of the process the driver may be gone before the last blob: nothing is checked.
   void Free(void* memory) override {
     if (!memory) return;
+    if (!has_pools_) {
+      if (cudaFree(memory) != cudaSuccess) cudaGetLastError();
+      return;
+    }
     cudaStream_t stream = nullptr;
     int id = 0;
     if (stream_kind != DEFAULT && cudaGetDevice(&id) == cudaSuccess) {
@@ -149,6 +172,11 @@ class NvidiaDevice : public Device {
   void UseStream(StreamKind kind) override { stream_kind = kind; }
 
  private:
+  cudaError_t TryAllocate(void** memory, size_t bytes) {
+    bytes = bytes > 0 ? bytes : 1;
+    return has_pools_ ? cudaMallocAsync(memory, bytes, Current()) : cudaMalloc(memory, bytes);
+  }
+
   void Copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
     Check(cudaMemcpyAsync(to, from, bytes, kind, Current()), "copy");
   }
@@ -166,7 +194,7 @@ class NvidiaDevice : public Device {
   // takes, than have more.
   void Prepare(int id) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (is_prepared_[id]) return;
+    if (!has_pools_ || is_prepared_[id]) return;
     uint64_t keep = UINT64_MAX;
     int let_streams_wait = 0;
     Check(cudaMemPoolSetAttribute(Pool(id), cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
@@ -182,6 +210,7 @@ class NvidiaDevice : public Device {
   }
 
   const int count_;
+  bool has_pools_ = true;
   std::vector<bool> is_prepared_;
   std::mutex mutex_;
 };
@@ -189,8 +218,22 @@ class NvidiaDevice : public Device {
 }  // namespace
 
 Device* CudaDevice(std::string* why_not) {
-  int count = 0;
+  // 13010 is CUDA 13.1.
+  const auto version = [](int number) {
+    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+  };
+  int count = 0, driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) cudaGetLastError();
   const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess && driver == 0) {
+    *why_not = "there is no NVIDIA driver";
+    return nullptr;
+  }
+  if (status == cudaErrorInsufficientDriver) {
+    *why_not = "the NVIDIA driver is for CUDA " + version(driver) + ", this build needs one for " +
+               version(CUDART_VERSION);
+    return nullptr;
+  }
   if (status != cudaSuccess) {
     *why_not = std::string("no NVIDIA GPU can be used: ") + cudaGetErrorString(status);
     return nullptr;

@@ -33,7 +33,9 @@ namespace caffe {
 
 /// One thread block of a kernel. Code between the calls of its functions is run by all threads (on
 /// the emulated device once for all), so it must be the same for all of them; what differs by
-/// thread stands in the functions' arguments.
+/// thread stands in the functions' arguments. The emulated device runs every other block's threads
+/// from the last to the first: where one reads what another writes in the same step, without a
+/// barrier between them, the result shows it.
 class Block {
  public:
   /// `memory` holds kSumBytes and what Shared gives out.
@@ -64,7 +66,7 @@ class Block {
     for (int i = threadIdx.x; i < count; i += threads_) step(i);
     __syncthreads();
 #else
-    for (int i = 0; i < count; ++i) step(i);
+    for (int i = 0; i < count; ++i) step(Turn(i, count));
 #endif
   }
 
@@ -87,6 +89,11 @@ class Block {
   static const size_t kSumBytes = kMostThreads / kWarp * sizeof(double);
 
  private:
+  /// The i-th of `count` to have its turn on the emulated device.
+  int Turn(int i, int count) const {
+    return index_ % 2 == 0 ? count - 1 - i : i;
+  }
+
   int index_, threads_;
   char* sums_;
   char* shared_;
@@ -105,9 +112,11 @@ CAFFE_HOST_DEVICE T Block::Sum(int count, const Term& term) const {
   if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = own;
   __syncthreads();
 #else
-  for (int w = 0; w < warps; ++w) {
+  for (int nth = 0; nth < warps; ++nth) {
+    const int w = Turn(nth, warps);
     T own[kWarp] = {};
-    for (int lane = 0; lane < kWarp; ++lane) {
+    for (int turn = 0; turn < kWarp; ++turn) {
+      const int lane = Turn(turn, kWarp);
       for (int i = w * kWarp + lane; i < count; i += threads_) own[lane] += term(i);
     }
     for (int half = kWarp / 2; half > 0; half /= 2) {
@@ -211,10 +220,12 @@ CAFFE_HOST_DEVICE void Block::Sums(int count, T* scratch, const Add& add, const 
   }
   __syncthreads();
 #else
-  for (int w = 0; w < warps; ++w) {
+  for (int nth = 0; nth < warps; ++nth) {
+    const int w = Turn(nth, warps);
     T own[kWarp][N] = {};
     int first[kWarp] = {}, left[kWarp];
-    for (int lane = 0; lane < kWarp; ++lane) {
+    for (int turn = 0; turn < kWarp; ++turn) {
+      const int lane = Turn(turn, kWarp);
       for (int i = w * kWarp + lane; i < count; i += threads_) add(i, own[lane]);
       left[lane] = N;
     }
@@ -290,7 +301,9 @@ template <class Kernel>
 void ForEachIndex(int count, const Kernel& kernel) {
   if (count <= 0) return;
   if (Device::Get().IsEmulated()) {
-    for (int i = 0; i < count; ++i) kernel(i);
+    Device::Get().Do([=] {
+      for (int i = count - 1; i >= 0; --i) kernel(i);
+    });
     return;
   }
 #ifdef __CUDACC__
@@ -322,22 +335,25 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
                             << ": the images are too wide for it";
   }
   if (Device::Get().IsEmulated()) {
-    for (int i = 0; i < blocks; ++i) {
-      // All ones (not a number): what is read before it was written shows.
-      std::vector<double> memory(shared / sizeof(double) + 2);
-      std::memset(memory.data(), 0xFF, memory.size() * sizeof(double));
-      Block block(i, threads, reinterpret_cast<char*>(memory.data()));
-      kernel(block);
-    }
+    Device::Get().Do([=] {
+      for (int i = blocks - 1; i >= 0; --i) {
+        // All ones (not a number): what is read before it was written shows.
+        std::vector<double> memory(shared / sizeof(double) + 2);
+        std::memset(memory.data(), 0xFF, memory.size() * sizeof(double));
+        Block block(i, threads, reinterpret_cast<char*>(memory.data()));
+        kernel(block);
+      }
+    });
     return;
   }
 #ifdef __CUDACC__
   internal::UseSelected();
   if (shared > granted) {
-    internal::Check(
-        cudaFuncSetAttribute(internal::RunBlock<Kernel>,
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
-        "shared memory");
+    // All that there is: another thread may start the same kernel with less.
+    internal::Check(cudaFuncSetAttribute(internal::RunBlock<Kernel>,
+                                         cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         static_cast<int>(Device::Get().SharedMemory())),
+                    "shared memory");
   }
   internal::RunBlock<<<blocks, threads, shared, internal::Stream()>>>(kernel);
   internal::Check(cudaGetLastError(), "launch");
@@ -346,8 +362,10 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
 #endif
 }
 
-namespace internal {
+namespace {
 
+// One for each file: CUDA 12 takes kernels of one name in two libraries for one kernel, and each
+// library has a CUDA runtime of its own.
 template <typename Dtype>
 struct SetElement {
   Dtype value;
@@ -355,13 +373,13 @@ struct SetElement {
   CAFFE_HOST_DEVICE void operator()(int i) const { to[i] = value; }
 };
 
-}  // namespace internal
-
 /// to[0 .. count - 1] = value
 template <typename Dtype>
 void SetAll(int count, Dtype value, Dtype* to) {
-  ForEachIndex(count, internal::SetElement<Dtype>{value, to});
+  ForEachIndex(count, SetElement<Dtype>{value, to});
 }
+
+}  // namespace
 
 /// Two kernels in one, where neither reads what the other writes: the blocks of First, and behind
 /// them those of Second. Started with the sum of their blocks and the greater shared memory.

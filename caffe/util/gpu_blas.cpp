@@ -21,6 +21,7 @@ namespace {
 struct Cublas {
   decltype(&cublasCreate_v2) create;
   decltype(&cublasDestroy_v2) destroy;
+  decltype(&cublasGetStatusString) status_string;
   decltype(&cublasSetStream_v2) set_stream;
   decltype(&cublasSetMathMode) set_math_mode;
   decltype(&cublasSgemmStridedBatched) sgemm_batched;
@@ -34,6 +35,7 @@ struct Cublas {
       Cublas loaded;
       library.Find("cublasCreate_v2", &loaded.create);
       library.Find("cublasDestroy_v2", &loaded.destroy);
+      library.Find("cublasGetStatusString", &loaded.status_string);
       library.Find("cublasSetStream_v2", &loaded.set_stream);
       library.Find("cublasSetMathMode", &loaded.set_math_mode);
       library.Find("cublasSgemmStridedBatched", &loaded.sgemm_batched);
@@ -48,7 +50,7 @@ struct Cublas {
 
 void Check(cublasStatus_t status, const char* what) {
   ENFORCE(status == CUBLAS_STATUS_SUCCESS)
-      << "GPU: cuBLAS: " << what << " failed with status " << status;
+      << "GPU: cuBLAS: " << what << ": " << Cublas::Get().status_string(status);
 }
 
 // One per thread and GPU.
@@ -64,7 +66,10 @@ cublasHandle_t Handle() {
   static thread_local Handles handles;
   cublasHandle_t& handle = handles.of_gpu[Device::Get().Selected()];
   if (!handle) {
-    Check(Cublas::Get().create(&handle), "start");
+    if (Cublas::Get().create(&handle) != CUBLAS_STATUS_SUCCESS) {
+      Device::Get().ReleaseFreed();  // it needs memory of its own
+      Check(Cublas::Get().create(&handle), "start");
+    }
     Check(Cublas::Get().set_math_mode(handle, CUBLAS_TF32_TENSOR_OP_MATH), "TF32");
   }
   Check(Cublas::Get().set_stream(handle, static_cast<cudaStream_t>(Device::Get().Stream())),
@@ -132,10 +137,12 @@ void GpuGemmBatched(CBLAS_TRANSPOSE TransA, CBLAS_TRANSPOSE TransB, int M, int N
     return;
   }
 #endif
-  for (int i = 0; i < batch; ++i) {
-    caffe_cpu_gemm(TransA, TransB, M, N, K, alpha, A + i * stride_a, B + i * stride_b, beta,
-                   C + i * stride_c);
-  }
+  Device::Get().Do([=] {
+    for (int i = 0; i < batch; ++i) {
+      caffe_cpu_gemm(TransA, TransB, M, N, K, alpha, A + i * stride_a, B + i * stride_b, beta,
+                     C + i * stride_c);
+    }
+  });
 }
 
 template <typename Dtype>
@@ -154,7 +161,7 @@ void caffe_gpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N, cons
     return;
   }
 #endif
-  caffe_cpu_gemv(TransA, M, N, alpha, A, x, beta, y);
+  Device::Get().Do([=] { caffe_cpu_gemv(TransA, M, N, alpha, A, x, beta, y); });
 }
 
 #define INSTANTIATE_GPU_BLAS(Dtype)                                                                \

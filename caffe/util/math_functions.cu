@@ -96,22 +96,33 @@ struct PartialSums {
   }
 };
 
-// On the host, as all who ask go on there.
+const int kPart = 1 << 14;
+
+int BlocksOf(int n) {
+  return (n + kPart - 1) / kPart;
+}
+
+// The sum of sums, on the host, as all who ask go on there.
+double Collect(const double* sums, size_t count) {
+  vector<double> values(count);
+  Device::Get().CopyToHost(values.data(), sums, count * sizeof(double));
+  double sum = 0;
+  for (double value : values) sum += value;
+  return sum;
+}
+
 template <typename Dtype, class Term>
 Dtype SumOf(int n, const Term& term, const Dtype* x, const Dtype* y) {
   if (n <= 0) return 0;
-  const int part = 1 << 14, blocks = (n + part - 1) / part;
   DeviceWorkspace workspace;
-  double* sums = workspace.Get<double>(blocks);
-  ForEachBlock(blocks, 256, 0, PartialSums<Dtype, Term>{term, n, part, x, y, sums});
-  vector<double> of_blocks(blocks);
-  Device::Get().CopyToHost(of_blocks.data(), sums, blocks * sizeof(double));
-  double sum = 0;
-  for (double value : of_blocks) sum += value;
-  return static_cast<Dtype>(sum);
+  double* sums = workspace.Get<double>(BlocksOf(n));
+  ForEachBlock(BlocksOf(n), 256, 0, PartialSums<Dtype, Term>{term, n, kPart, x, y, sums});
+  return static_cast<Dtype>(Collect(sums, BlocksOf(n)));
 }
 
-FUNCTION_OF_TWO(AbsoluteFirst, std::fabs(a) + 0 * b);
+struct AbsoluteFirst {
+  CAFFE_HOST_DEVICE double operator()(double a, double) const { return std::fabs(a); }
+};
 
 // Four numbers of one Philox counter, two where they are doubles.
 template <class Write>
@@ -261,6 +272,24 @@ void caffe_gpu_asum(const int n, const Dtype* x, Dtype* y) {
   *y = SumOf(n, AbsoluteFirst{}, x, x);
 }
 
+template <typename Dtype>
+double GpuSumOfSquares(const vector<std::pair<const Dtype*, int>>& arrays) {
+  size_t blocks = 0;
+  for (const auto& array : arrays) blocks += BlocksOf(array.second);
+  if (blocks == 0) return 0;
+  DeviceWorkspace workspace;
+  double* const sums = workspace.Get<double>(blocks);
+  size_t done = 0;
+  for (const auto& array : arrays) {
+    const int n = array.second;
+    ForEachBlock(
+        BlocksOf(n), 256, 0,
+        PartialSums<Dtype, Product>{Product{}, n, kPart, array.first, array.first, sums + done});
+    done += BlocksOf(n);
+  }
+  return Collect(sums, blocks);
+}
+
 void caffe_gpu_rng_uniform(const int n, unsigned int* r) {
   DrawRandom((n + 3) / 4, WriteBits{n, r});
 }
@@ -304,6 +333,7 @@ void caffe_gpu_rng_bernoulli(const int n, const Dtype p, int* r) {
   template void caffe_gpu_powx(const int, const Dtype*, const Dtype, Dtype*);               \
   template void caffe_gpu_dot(const int, const Dtype*, const Dtype*, Dtype*);               \
   template void caffe_gpu_asum(const int, const Dtype*, Dtype*);                            \
+  template double GpuSumOfSquares(const vector<std::pair<const Dtype*, int>>&);             \
   template void caffe_gpu_set(const int, const Dtype, Dtype*);                              \
   template void caffe_gpu_rng_uniform(const int, const Dtype, const Dtype, Dtype*);         \
   template void caffe_gpu_rng_gaussian(const int, const Dtype, const Dtype, Dtype*);        \

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "caffe/common.hpp"
 #include "caffe/util/device_alternate.hpp"
@@ -157,6 +158,9 @@ template <typename Dtype>
 void caffe_gpu_dot(const int n, const Dtype* x, const Dtype* y, Dtype* out);
 template <typename Dtype>
 void caffe_gpu_asum(const int n, const Dtype* x, Dtype* y);
+/// Of all arrays together, each with its count; one copy to the host.
+template <typename Dtype>
+double GpuSumOfSquares(const vector<std::pair<const Dtype*, int>>& arrays);
 /// 32 random bits each.
 void caffe_gpu_rng_uniform(const int n, unsigned int* r);
 template <typename Dtype>

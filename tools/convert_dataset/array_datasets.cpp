@@ -134,9 +134,21 @@ vector<string> ReadClasses(const FileSet& files, const string& list, size_t coun
   return names;
 }
 
+// CIFAR is published in three versions; the file that names the classes tells them apart.
+void CheckIsBinary(const FileSet& files, const string& list, const string& other_list,
+                   const string& archive) {
+  if (!files.FindIfAny(list).empty()) return;
+  for (const string end : {"", ".mat"}) {
+    ENFORCE(files.FindIfAny(other_list + end).empty())
+        << files.Describe() << ": is the " << (end.empty() ? "Python" : "Matlab")
+        << " version; the binary one is read, " << archive;
+  }
+}
+
 }  // namespace
 
 Dataset ReadCifar10(const FileSet& files) {
+  CheckIsBinary(files, "batches.meta.txt", "batches.meta", "cifar-10-binary.tar.gz");
   Dataset set;
   set.classes = ReadClasses(files, "batches.meta.txt", 10);
   vector<string> batches;
@@ -147,6 +159,7 @@ Dataset ReadCifar10(const FileSet& files) {
 }
 
 Dataset ReadCifar100(const FileSet& files) {
+  CheckIsBinary(files, "fine_label_names.txt", "meta", "cifar-100-binary.tar.gz");
   Dataset set;
   set.classes = ReadClasses(files, "fine_label_names.txt", 100);
   set.train = CifarPart(files, "train", CifarRecords::CIFAR100_FINE, {"train.bin"});

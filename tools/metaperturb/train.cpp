@@ -54,6 +54,12 @@ MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup
     how.tasks_at_once = FLAGS_task_threads > 0 ? std::min(tasks, threads / FLAGS_task_threads)
                                                : ChooseTasksAtOnce(tasks, threads);
   }
+#ifndef METAPERTURB_FOREIGN_HOST
+  // Each thread of a GPU's has activations of its own there, and few are enough to fill it.
+  if (FLAGS_tasks_at_once == 0 && Caffe::mode() == Caffe::GPU) {
+    how.tasks_at_once = std::min(how.tasks_at_once, 4);
+  }
+#endif
   how.tasks_at_once = std::max(1, std::min(how.tasks_at_once, tasks));
   how.task_threads =
       FLAGS_task_threads > 0 ? FLAGS_task_threads : std::max(1, threads / how.tasks_at_once);

@@ -62,6 +62,8 @@ TEST(ConvolutionLayer, BlobErrors) {
   LayerRun<float> run(param, {&x});
   x.Reshape(2, 4, 4, 6);
   EXPECT_ERROR(run.Forward(), "bottom has shape 2 4 4 6 (192) where 3 channels are expected");
+  ConvolutionLayer<float> layer(LayerFromText(Conv("num_output: 4 kernel_size: 1")));
+  EXPECT_ERROR(layer.SetUp({&x}, {&x}), "cannot work in place");
 }
 
 }  // namespace

@@ -124,6 +124,8 @@ TEST(InnerProductLayer, Errors) {
   LayerRun<float> run(LayerFromText(InnerProduct("num_output: 2")), {&x});
   x.Reshape(2, 3, 2, 3);
   EXPECT_ERROR(run.Forward(), "2 3 2 3 (36) gives 18 inputs where 12 are expected");
+  InnerProductLayer<float> layer(LayerFromText(InnerProduct("num_output: 18")));
+  EXPECT_ERROR(layer.SetUp({&x}, {&x}), "cannot work in place");
 }
 
 }  // namespace

@@ -221,6 +221,8 @@ TEST(PoolingLayer, Errors) {
   LayerRun<float> run(param, {&x});
   x.Reshape(2, 3, 1, 6);
   EXPECT_ERROR(run.Forward(), "kernel of height 2 exceeds the padded input of height 1");
+  PoolingLayer<float> layer(LayerFromText(Pool("kernel_size: 1")));
+  EXPECT_ERROR(layer.SetUp({&x}, {&x}), "cannot work in place");
 }
 
 }  // namespace

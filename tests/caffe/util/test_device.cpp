@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 #include <thread>
 
@@ -81,6 +82,72 @@ TEST_F(DeviceGpu, ThreadsMayHaveStreamsOfTheirOwn) {
     EXPECT_EQ(1, std::count(streams.begin(), streams.end(), streams[t]));
   }
   EXPECT_EQ(nullptr, device.Stream());
+}
+
+// What the emulated device does not do before it must is what a GPU may not have done.
+class EmulatedDeviceGpu : public testing::GpuTest {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    if (!IsSkipped() && !Device::Get().IsEmulated()) GTEST_SKIP() << "there is a GPU";
+  }
+  // Memory of the device, of which the host may see what has been done.
+  struct Number {
+    Number() : at(static_cast<float*>(Device::Get().Allocate(sizeof(float)))) {
+      Device::Get().Synchronize();
+    }
+    ~Number() { Device::Get().Free(at); }
+    void Set(float value) { caffe_gpu_set(1, value, at); }
+    float Seen() const { return *at; }
+    float* const at;
+  };
+};
+
+TEST_F(EmulatedDeviceGpu, WorkIsDoneWhenItIsWaitedFor) {
+  Number x, y;
+  x.Set(1);
+  caffe_gpu_axpby(1, 2.0f, x.at, 0.0f, y.at);
+  EXPECT_TRUE(std::isnan(x.Seen()));
+  Device::Get().Synchronize();
+  EXPECT_EQ(1, x.Seen());
+  EXPECT_EQ(2, y.Seen());
+  x.Set(5);
+  float received = 0;
+  Device::Get().CopyToHost(&received, x.at, sizeof received);
+  EXPECT_EQ(5, received);
+}
+
+TEST_F(EmulatedDeviceGpu, StreamsWaitForEachOtherAsOnAGpu) {
+  for (const Device::StreamKind kind : {Device::OWN, Device::INDEPENDENT}) {
+    Number x, y;
+    {
+      const OwnStream stream(kind);
+      x.Set(1);
+    }
+    // The default stream has work behind it, and is waited for.
+    y.Set(2);
+    Device::Get().Synchronize();
+    EXPECT_EQ(2, y.Seen());
+    EXPECT_EQ(kind == Device::OWN, !std::isnan(x.Seen()));
+    // The other way around.
+    y.Set(3);
+    {
+      const OwnStream stream(kind);
+      x.Set(4);
+      Device::Get().Synchronize();
+    }
+    EXPECT_EQ(4, x.Seen());
+    EXPECT_EQ(kind == Device::OWN ? 3 : 2, y.Seen());
+  }
+}
+
+TEST_F(EmulatedDeviceGpu, AThreadThatEndsLeavesNothingUndone) {
+  Number x;
+  std::thread([&] {
+    const OwnStream stream(Device::INDEPENDENT);
+    x.Set(1);
+  }).join();
+  EXPECT_EQ(1, x.Seen());
 }
 
 TEST(Device, GpuModeWithoutAGpuSaysWhy) {

@@ -54,5 +54,18 @@ TEST(Block, SeveralSumsAtOnceAreTheSameSums) {
   ExpectSumsEqualSum<double, 71>();
 }
 
+TEST(Block, ReadingWhatAnotherThreadOfTheStepWritesShows) {
+  const int count = 8;
+  double memory[64];
+  vector<vector<int>> results;
+  for (const int index : {0, 1}) {
+    vector<int> values(count, 1);
+    Block block(index, 32, reinterpret_cast<char*>(memory));
+    block.Run(count - 1, [&](int i) { values[i] += values[i + 1]; });  // no barrier in between
+    results.push_back(values);
+  }
+  EXPECT_NE(results[0], results[1]);
+}
+
 }  // namespace
 }  // namespace caffe

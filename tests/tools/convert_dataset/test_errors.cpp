@@ -48,5 +48,19 @@ TEST_F(ConvertDatasetErrors, Errors) {
   EXPECT_NE(output_.find("s_svhn: --size=32 --pad=4 --per_class=500"), string::npos) << output_;
 }
 
+TEST_F(ConvertDatasetErrors, OtherVersionsOfCifar) {
+  WriteIn("cifar-10-batches-py/batches.meta", "");
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar-10-batches-py --output=e",
+                  {"cifar-10-batches-py: is the Python version; the binary one is read, "
+                   "cifar-10-binary.tar.gz"});
+  WriteIn("cifar-100-matlab/meta.mat", "");
+  ExpectToolError("convert_dataset", "--dataset=s_cifar100 --source=cifar-100-matlab --output=e",
+                  {"cifar-100-matlab: is the Matlab version; the binary one is read, "
+                   "cifar-100-binary.tar.gz"});
+  Shell("mkdir empty");
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=empty --output=e",
+                  {"empty: there is no file 'batches.meta.txt'"});
+}
+
 }  // namespace
 }  // namespace caffe
