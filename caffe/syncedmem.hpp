@@ -9,8 +9,8 @@
 namespace caffe {
 
 /// Host memory, 64-byte aligned, zero when fresh; what size() == 0 bytes point to is not to be
-/// read. In GPU mode 64 KiB and more are memory that the GPU copies from directly (pinned) where there
-/// is some: *use_cuda tells.
+/// read. In GPU mode 64 KiB and more are memory that the GPU copies from directly (pinned) where
+/// there is some: *use_cuda tells.
 void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda);
 void CaffeFreeHost(void* ptr, bool use_cuda);
 

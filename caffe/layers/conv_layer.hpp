@@ -26,8 +26,6 @@ namespace caffe {
 /// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
 /// In GPU mode: depthwise ones by their own kernels, others by im2col and cuBLAS, with `engine:
 /// CUDNN` all by cuDNN; Error where that is not there.
-///
-/// GPU mode: by im2col and BLAS, an image at a time; with a group per input channel directly.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:

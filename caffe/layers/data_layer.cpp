@@ -111,7 +111,8 @@ string DataLayer<Dtype>::FillResident(std::unique_ptr<ResidentImages<Dtype>>* im
       const uint64_t bytes = count * image.data().size();
       const bool is_counted = count <= std::numeric_limits<int>::max();
       if (!is_counted || !ResidentImages<Dtype>::Fits(bytes, Device::Get().MemoryLeft())) {
-        return std::to_string(bytes >> 20) + " MiB are too many";
+        return std::to_string(bytes >> 20) +
+               " MiB are more than 2048, or than half of the memory " + "leaves";
       }
       try {
         images->reset(new ResidentImages<Dtype>(this->data_transformer_.get(),
