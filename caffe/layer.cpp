@@ -40,9 +40,10 @@ Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blo
     // pass, as a top may have grown, and whoever works on it in place writes there.
     const int count = top[i]->count();
     if (Caffe::mode() == Caffe::GPU) {
-      Dtype share;
       caffe_gpu_set(count, this->loss(i), top[i]->overwrite_gpu_diff());
-      caffe_gpu_dot(count, top[i]->gpu_data(), top[i]->gpu_diff(), &share);
+      // One number is often on the host already, and needs no kernel.
+      Dtype share = count == 1 ? this->loss(i) * top[i]->cpu_data()[0] : Dtype(0);
+      if (count > 1) caffe_gpu_dot(count, top[i]->gpu_data(), top[i]->gpu_diff(), &share);
       loss += share;
     } else {
       caffe_set(count, this->loss(i), top[i]->overwrite_cpu_diff(1));

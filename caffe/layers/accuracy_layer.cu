@@ -65,8 +65,8 @@ void AccuracyLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                 bottom[0]->gpu_data(), right});
   const Tally tally = TallyPositions(positions, AccuracyTerms<Dtype>{labels, right});
   if (tally.bad > 0) NameBadLabel(labels, *bottom[1], inner_);
-  caffe_gpu_set(1, tally.counted > 0 ? Dtype(tally.sum) / tally.counted : Dtype(0),
-                top[0]->overwrite_gpu_data());
+  top[0]->overwrite_cpu_data(1)[0] =
+      tally.counted > 0 ? Dtype(tally.sum) / tally.counted : Dtype(0);
   if (top.size() < 2) return;
   ForEachBlock(classes_, 256, 0,
                PerClass<Dtype>{labels, positions, right, top[1]->overwrite_gpu_data()});

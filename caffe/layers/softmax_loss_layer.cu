@@ -56,7 +56,7 @@ void SoftmaxWithLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom
   if (tally.bad > 0) NameBadLabel(labels, *bottom[1], inner_);
   valid_ = tally.counted;
   const double loss = tally.sum;
-  caffe_gpu_set(1, Dtype(loss / Normalizer(valid_)), top[0]->overwrite_gpu_data());
+  top[0]->overwrite_cpu_data(1)[0] = Dtype(loss / Normalizer(valid_));  // read there next
   if (top.size() > 1) top[1]->CopyFrom(prob_);
 }
 
