@@ -13,7 +13,7 @@ namespace caffe {
 /// thread gets the mode, the solver's rank and count, and a random seed from the thread that starts
 /// it, and may run on any CPU of the process. As it calls virtual functions, the destructor of the
 /// most derived class has to call StopInternalThread. Exceptions must not leave
-/// InternalThreadEntry, which calls CheckStart where it catches them.
+/// InternalThreadEntry; it calls CheckStart first, in a try block.
 class InternalThread {
  public:
   InternalThread() = default;

@@ -49,6 +49,8 @@ class SGDSolver : public Solver<Dtype> {
   virtual void ComputeUpdateValue(int param_id, Dtype rate);
   virtual void ClipGradients();
   void ScaleDiff(Dtype factor, Blob<Dtype>* param);
+  bool IsOfThisLibrary() const;
+  void UpdateOnGpu(Dtype rate);
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);
   virtual void SnapshotSolverStateToHDF5(const string& model_filename);

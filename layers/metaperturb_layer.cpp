@@ -130,6 +130,7 @@ void MetaPerturbLayer<Dtype>::ReshapeChecked(const vector<Blob<Dtype>*>& bottom,
   ENFORCE(x.num_axes() == 4 && x.channels() == channels_)
       << "the bottom has shape " << x.shape_string() << " where " << channels_
       << " channels are expected";
+  ENFORCE(x.count() > 0) << "the bottom has no elements: its shape is " << x.shape_string();
   ENFORCE(bottom.size() < 2 || bottom[1]->shape() == x.shape())
       << "epsilon has shape " << bottom[1]->shape_string() << ", x has " << x.shape_string();
   ENFORCE(this->phase_ == TEST || x.num() > 1)

@@ -54,7 +54,6 @@ template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   this->BeginPass();
-  if (bottom[0]->count() == 0) return;
   a_ = NoiseCoefficient();
   Blob<Dtype>&mean = *this->blobs_[1], &variance = *this->blobs_[2];
   metaperturb::InLayer(*this, [&] {
@@ -73,7 +72,7 @@ void MetaPerturbLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
   });
   const bool learn_phi = this->Learns(0);
-  if ((!propagate_down[0] && !learn_phi) || bottom[0]->count() == 0) return;
+  if (!propagate_down[0] && !learn_phi) return;
   const Dtype* dy = GpuDiff(*top[0]);
   metaperturb::InLayer(*this, [&] {
     metaperturb::GpuBackward(PassOnGpu(bottom), dy, OverwriteGpuDiff(bottom[0]),

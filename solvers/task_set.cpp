@@ -61,7 +61,7 @@ TaskSet<Dtype>::~TaskSet() {
   DropTasks();
 }
 
-// Each where it was made. A GPU that has failed fails again here: that was said already.
+// Each where it was made; what a failed GPU leaves, ~TaskSet destroys. Its error was thrown before.
 template <typename Dtype>
 void TaskSet<Dtype>::DropTasks() {
   try {

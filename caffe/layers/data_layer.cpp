@@ -102,8 +102,8 @@ string DataLayer<Dtype>::FillResident(std::unique_ptr<ResidentImages<Dtype>>* im
     try {
       SeekTo(record);
       chunk.push_back(this->data_transformer_->Decode(Read()));
-    } catch (const Error&) {
-      return "record " + std::to_string(record) + " is damaged";  // named when its turn comes
+    } catch (const Error& e) {  // thrown again when the record's turn comes
+      return "record " + std::to_string(record) + ": " + e.what();
     }
     const Datum& image = chunk.back();
     if (!*images) {
@@ -111,8 +111,8 @@ string DataLayer<Dtype>::FillResident(std::unique_ptr<ResidentImages<Dtype>>* im
       const uint64_t bytes = count * image.data().size();
       const bool is_counted = count <= std::numeric_limits<int>::max();
       if (!is_counted || !ResidentImages<Dtype>::Fits(bytes, Device::Get().MemoryLeft())) {
-        return std::to_string(bytes >> 20) +
-               " MiB are more than 2048, or than half of the memory " + "leaves";
+        return "they take " + std::to_string(bytes >> 10) +
+               " KiB: more than 2 GiB, or less than half of it would stay free";
       }
       try {
         images->reset(new ResidentImages<Dtype>(this->data_transformer_.get(),
@@ -124,7 +124,7 @@ string DataLayer<Dtype>::FillResident(std::unique_ptr<ResidentImages<Dtype>>* im
     }
     const bool is_full = chunk.size() * image.data().size() >= chunk_bytes;
     if (!is_full && record + 1 < count) continue;
-    if (!(*images)->Add(chunk)) return "they differ in size or type";
+    if (!(*images)->Add(chunk)) return "they differ in size or type, or one is damaged";
     chunk.clear();
   }
   return "";

@@ -1,6 +1,8 @@
 #include "caffe/sgd_solvers.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <typeinfo>
 #include <utility>
 
 #include "caffe/solvers/for_each_element.hpp"
@@ -146,35 +148,17 @@ void SGDSolver<Dtype>::ApplyUpdate() {
     LOG(INFO) << "Iteration " << this->iter_ << ", lr = " << rate;
   }
   ClipGradients();
-  const auto& params = this->net_->learnable_params();
-  vector<int> learning;
-  RulesTogether together;
-  for (int i = 0; i < static_cast<int>(params.size()); ++i) {
-    if (this->net_->params_lr()[i] != 0) {
-      learning.push_back(i);
-    } else if (Caffe::mode() == Caffe::GPU) {
-      ApplyOnGpu(params[i]->count(), Clear<Dtype>{params[i]->overwrite_gpu_diff()});
-    } else {
-      caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
-    }
-  }
   // Not Net::Update: what does not learn may be read by other threads (a phi shared by tasks), and
   // the counters among it would travel to the GPU and back in every step.
   if (Caffe::mode() == Caffe::GPU) {
-    // Each part for all parameters, so that few kernels are started.
-    for (int i : learning) Normalize(i);
-    together.Start();
-    for (int i : learning) Regularize(i);
-    together.Start();
-    for (int i : learning) ComputeUpdateValue(i, rate);
-    together.Start();
-    for (int i : learning) {
-      ApplyOnGpu(params[i]->count(),
-                 Subtract<Dtype>{params[i]->gpu_diff(), params[i]->mutable_gpu_data()});
-    }
-    together.Start();
+    UpdateOnGpu(rate);
   } else {
-    for (int i : learning) {
+    const auto& params = this->net_->learnable_params();
+    for (int i = 0; i < static_cast<int>(params.size()); ++i) {
+      if (this->net_->params_lr()[i] == 0) {
+        caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
+        continue;
+      }
       Normalize(i);
       Regularize(i);
       ComputeUpdateValue(i, rate);
@@ -182,6 +166,50 @@ void SGDSolver<Dtype>::ApplyUpdate() {
     }
   }
   ++this->iter_;
+}
+
+// What a subclass of the user's does after ours, ours must have done.
+template <typename Dtype>
+bool SGDSolver<Dtype>::IsOfThisLibrary() const {
+  const std::type_info& type = typeid(*this);
+  return type == typeid(SGDSolver<Dtype>) || type == typeid(NesterovSolver<Dtype>) ||
+         type == typeid(AdaGradSolver<Dtype>) || type == typeid(RMSPropSolver<Dtype>) ||
+         type == typeid(AdaDeltaSolver<Dtype>) || type == typeid(AdamSolver<Dtype>);
+}
+
+// Each part for all parameters, so that few kernels are started.
+template <typename Dtype>
+void SGDSolver<Dtype>::UpdateOnGpu(Dtype rate) {
+  const auto& params = this->net_->learnable_params();
+  const bool together = IsOfThisLibrary();
+  vector<int> learning;
+  {
+    RulesTogether rules;
+    for (int i = 0; i < static_cast<int>(params.size()); ++i) {
+      if (this->net_->params_lr()[i] != 0) {
+        learning.push_back(i);
+      } else {
+        ApplyOnGpu(params[i]->count(), Clear<Dtype>{params[i]->overwrite_gpu_diff()});
+      }
+    }
+    rules.Start();
+  }
+  const auto for_all = [&](bool keep, const std::function<void(int)>& part) {
+    if (!keep) {
+      for (int i : learning) part(i);
+      return;
+    }
+    RulesTogether rules;
+    for (int i : learning) part(i);
+    rules.Start();
+  };
+  for_all(together, [&](int i) { Normalize(i); });
+  for_all(together, [&](int i) { Regularize(i); });
+  for_all(together, [&](int i) { ComputeUpdateValue(i, rate); });
+  for_all(true, [&](int i) {
+    ApplyOnGpu(params[i]->count(),
+               Subtract<Dtype>{params[i]->gpu_diff(), params[i]->mutable_gpu_data()});
+  });
 }
 
 template <typename Dtype>

@@ -77,13 +77,15 @@ void ApplyOnGpu(int n, const Rule& rule) {
   TableOfThread<Rule>().Add(n, rule);
 }
 
-RulesTogether::RulesTogether() {
+RulesTogether::RulesTogether() : is_inner_(kept.keeps) {
+  Start();  // what an outer one has kept comes first
   kept.keeps = true;
 }
 
 RulesTogether::~RulesTogether() {
   if (kept.drop) kept.drop();  // after an error
   kept = Kept();
+  kept.keeps = is_inner_;
 }
 
 void RulesTogether::Start() {

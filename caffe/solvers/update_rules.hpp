@@ -135,6 +135,9 @@ class RulesTogether {
   RulesTogether& operator=(const RulesTogether&) = delete;
   ~RulesTogether();
   void Start();
+
+ private:
+  const bool is_inner_;
 };
 
 }  // namespace caffe

@@ -31,7 +31,7 @@ class Device {
   virtual std::string Describe() const = 0;
   /// Bytes of shared memory that a thread block can have at most.
   virtual size_t SharedMemory() const = 0;
-  /// Bytes of the selected GPU's memory, and how many of them Allocate and other programs can have.
+  /// Bytes of the selected GPU's memory, and how many of them Allocate can have.
   struct Memory {
     size_t total, free;
   };

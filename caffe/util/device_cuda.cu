@@ -47,8 +47,10 @@ class NvidiaDevice : public Device {
     // Some virtual GPUs have none: there, every Allocate and Free waits for the GPU.
     for (int id = 0; id < count; ++id) {
       int supported = 0;
-      Check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, id), "properties");
-      has_pools_ = has_pools_ && supported;
+      const cudaError_t status =
+          cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, id);
+      if (status != cudaSuccess) cudaGetLastError();
+      has_pools_ = has_pools_ && status == cudaSuccess && supported;
     }
   }
   bool IsEmulated() const override { return false; }

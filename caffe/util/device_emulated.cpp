@@ -1,5 +1,7 @@
 // The emulated device: memory of the host, kernels on the CPU, and streams whose work is done as
 // late as a GPU may do it.
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -49,6 +51,13 @@ class Streams {
     const std::lock_guard<std::mutex> lock(mutex_);
     DoUpTo(last_, stream);
   }
+  void FinishAll(int gpu) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (defaults_[gpu]) DoUpTo(last_, defaults_[gpu].get());
+    for (Stream* stream : made_) {
+      if (stream->gpu == gpu) DoUpTo(last_, stream);
+    }
+  }
 
   Stream* Default(int gpu) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -59,14 +68,14 @@ class Streams {
   std::unique_ptr<Stream> Make(int gpu, Device::StreamKind kind) {
     std::unique_ptr<Stream> stream(new Stream{gpu, kind, {}});
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (kind == Device::OWN) own_.push_back(stream.get());
+    made_.push_back(stream.get());
     return stream;
   }
   /// A stream whose thread ends: its work is done all the same.
   void End(Stream* stream) {
     const std::lock_guard<std::mutex> lock(mutex_);
     DoUpTo(last_, stream);
-    own_.erase(std::remove(own_.begin(), own_.end(), stream), own_.end());
+    made_.erase(std::remove(made_.begin(), made_.end(), stream), made_.end());
   }
 
   /// Never destroyed: blobs in static objects free their memory late.
@@ -82,8 +91,8 @@ class Streams {
     while (!stream->work.empty() && stream->work.front().first <= last) {
       const uint64_t place = stream->work.front().first;
       if (stream->kind == Device::DEFAULT) {
-        for (Stream* own : own_) {
-          if (own->gpu == stream->gpu) DoUpTo(place - 1, own);
+        for (Stream* other : made_) {
+          if (other->gpu == stream->gpu && other->kind == Device::OWN) DoUpTo(place - 1, other);
         }
       } else if (stream->kind == Device::OWN && defaults_[stream->gpu]) {
         DoUpTo(place - 1, defaults_[stream->gpu].get());
@@ -97,7 +106,7 @@ class Streams {
   std::mutex mutex_;
   uint64_t last_ = 0;
   std::map<int, std::unique_ptr<Stream>> defaults_;
-  std::vector<Stream*> own_;
+  std::vector<Stream*> made_;  // all others
 };
 
 /// The calling thread's choice and the streams it has made.
@@ -140,26 +149,22 @@ class Emulated : public Device {
   Memory MemoryLeft() const override { return {size_t{1} << 30, size_t{1} << 30}; }
 
   void* Allocate(size_t bytes) override {
-    // The size stands in front, for Free. Not rounded up: a memory checker sees what is touched
-    // behind the end.
     void* memory = nullptr;
-    const int status = posix_memalign(&memory, kAlignment, kAlignment + (bytes > 0 ? bytes : 1));
+    // Not rounded up: a memory checker sees what is touched behind the end.
+    const int status = posix_memalign(&memory, 256, bytes > 0 ? bytes : 1);
     ENFORCE(status == 0) << "out of memory: " << bytes << " bytes asked for";
-    std::memcpy(memory, &bytes, sizeof bytes);
     // Fresh memory of a GPU holds anything: what is read before it was written shows.
-    return std::memset(static_cast<char*>(memory) + kAlignment, 0xFF, bytes);
+    return std::memset(memory, 0xFF, bytes);
   }
   void Free(void* memory) override {
     if (!memory) return;
     Do([memory] {
-      char* const start = static_cast<char*>(memory) - kAlignment;
-      size_t bytes;
-      std::memcpy(&bytes, start, sizeof bytes);
-      std::memset(memory, 0xFF, bytes);  // what is read after it was freed shows, too
-      std::free(start);
+      // What is read after it was freed shows, too.
+      std::memset(memory, 0xFF, malloc_usable_size(memory));
+      std::free(memory);
     });
   }
-  void ReleaseFreed() override { Synchronize(); }
+  void ReleaseFreed() override { Streams::Get().FinishAll(of_thread.gpu); }
   void* AllocateHost(size_t) override { return nullptr; }
   void FreeHost(void*) override {}
 
@@ -187,9 +192,6 @@ class Emulated : public Device {
   // An address tells threads' streams apart.
   void* Stream() override { return of_thread.kind == DEFAULT ? nullptr : Current(); }
   void UseStream(StreamKind kind) override { of_thread.kind = kind; }
-
- private:
-  static const size_t kAlignment = 256;
 };
 
 }  // namespace

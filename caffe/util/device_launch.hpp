@@ -13,9 +13,12 @@
 //     };
 //     ForEachIndex(count, Scale<Dtype>{alpha, x, y});
 //
+// Its type is in an anonymous namespace, or has a type in its arguments that is: CUDA 12 takes
+// kernels of one name in two libraries for one, and each library has a CUDA runtime of its own.
 // The same body runs on the GPU and, on the emulated device (util/device.hpp), on the CPU. One
 // whose threads work together takes a Block and has its work in steps; see ForEachBlock.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,13 +37,18 @@ namespace caffe {
 /// One thread block of a kernel. Code between the calls of its functions is run by all threads (on
 /// the emulated device once for all), so it must be the same for all of them; what differs by
 /// thread stands in the functions' arguments. The emulated device runs every other block's threads
-/// from the last to the first: where one reads what another writes in the same step, without a
-/// barrier between them, the result shows it.
+/// from the last to the first, and in the kernel's next launch those of the others: where one reads
+/// what another writes in the same step, without a barrier between them, one of the two results is
+/// wrong.
 class Block {
  public:
   /// `memory` holds kSumBytes and what Shared gives out.
   CAFFE_HOST_DEVICE Block(int index, int threads, char* memory)
-      : index_(index), threads_(threads), sums_(memory), shared_(memory + kSumBytes) {}
+      : index_(index),
+        threads_(threads),
+        backwards_(index % 2 == 0),
+        sums_(memory),
+        shared_(memory + kSumBytes) {}
   CAFFE_HOST_DEVICE int index() const { return index_; }
   CAFFE_HOST_DEVICE int threads() const { return threads_; }
   /// The same block, counted from block `first` on.
@@ -49,6 +57,9 @@ class Block {
     block.index_ -= first;
     return block;
   }
+
+  /// The emulated device: the threads' order is the other one.
+  void TurnAround() { backwards_ = !backwards_; }
 
   /// `count` values that the block's threads share, not cleared. ForEachBlock is told how many
   /// bytes there are in all.
@@ -91,10 +102,11 @@ class Block {
  private:
   /// The i-th of `count` to have its turn on the emulated device.
   int Turn(int i, int count) const {
-    return index_ % 2 == 0 ? count - 1 - i : i;
+    return backwards_ ? count - 1 - i : i;
   }
 
   int index_, threads_;
+  bool backwards_;
   char* sums_;
   char* shared_;
 };
@@ -335,12 +347,15 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
                             << ": the images are too wide for it";
   }
   if (Device::Get().IsEmulated()) {
+    static std::atomic<unsigned> launches{0};
+    const bool turns_around = launches++ % 2 == 1;
     Device::Get().Do([=] {
       for (int i = blocks - 1; i >= 0; --i) {
         // All ones (not a number): what is read before it was written shows.
         std::vector<double> memory(shared / sizeof(double) + 2);
         std::memset(memory.data(), 0xFF, memory.size() * sizeof(double));
         Block block(i, threads, reinterpret_cast<char*>(memory.data()));
+        if (turns_around) block.TurnAround();
         kernel(block);
       }
     });
@@ -364,8 +379,6 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
 
 namespace {
 
-// One for each file: CUDA 12 takes kernels of one name in two libraries for one kernel, and each
-// library has a CUDA runtime of its own.
 template <typename Dtype>
 struct SetElement {
   Dtype value;

@@ -324,6 +324,8 @@ TEST(MetaPerturbLayerTest, MistakesAreNamed) {
                "phi has 81 values where 82");
   shared_ptr<Layer<float>> layer = LayerRegistry<float>::CreateLayer(Definition(""));
   EXPECT_ERROR(layer->SetUp({&x}, {&x}), "cannot work in place");
+  Blob<float> empty(x.num(), x.channels(), 0, 3);
+  EXPECT_ERROR(LayerRun<float>(Definition(""), {&empty}), "the bottom has no elements");
 }
 
 }  // namespace

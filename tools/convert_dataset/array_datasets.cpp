@@ -140,8 +140,8 @@ void CheckIsBinary(const FileSet& files, const string& list, const string& other
   if (!files.FindIfAny(list).empty()) return;
   for (const string end : {"", ".mat"}) {
     ENFORCE(files.FindIfAny(other_list + end).empty())
-        << files.Describe() << ": is the " << (end.empty() ? "Python" : "Matlab")
-        << " version; the binary one is read, " << archive;
+        << files.Describe() << ": this is the " << (end.empty() ? "Python" : "Matlab")
+        << " version; only the binary one can be read: " << archive;
   }
 }
 

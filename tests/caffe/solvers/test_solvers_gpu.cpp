@@ -7,6 +7,19 @@ namespace caffe {
 namespace testing {
 namespace {
 
+// A solver as a user may write it: it works on what ours has left in the gradient, by itself.
+template <typename Dtype>
+class HalfStepsSolver : public SGDSolver<Dtype> {
+ public:
+  explicit HalfStepsSolver(const SolverParameter& param) : SGDSolver<Dtype>(param) {}
+
+ protected:
+  void ComputeUpdateValue(int param_id, Dtype rate) override {
+    SGDSolver<Dtype>::ComputeUpdateValue(param_id, rate);
+    this->net_->learnable_params()[param_id]->scale_diff(Dtype(0.5));
+  }
+};
+
 const char* const kSolvers[] = {"type: 'SGD' momentum: 0.9",
                                 "type: 'SGD'",
                                 "type: 'Nesterov' momentum: 0.9",
@@ -41,8 +54,7 @@ void ExpectOnGpu(SGDSolver<Dtype>* solver) {
 
 // Parameters and history after some iterations in the mode in force.
 template <typename Dtype>
-std::vector<std::vector<Dtype>> Train(const SolverParameter& param) {
-  const auto solver = MakeSolver<Dtype>(param);
+std::vector<std::vector<Dtype>> Train(const std::unique_ptr<SGDSolver<Dtype>>& solver) {
   solver->Step(4);
   if (Caffe::mode() == Caffe::GPU) ExpectOnGpu(solver.get());
   std::vector<std::vector<Dtype>> values;
@@ -66,9 +78,9 @@ class SolversGpu : public GpuTest {
       for (const std::string settings : kSettings) {
         SCOPED_TRACE(solver + " " + settings);
         const SolverParameter param = SolverText(solver + " " + settings, directory_);
-        const auto cpu = Train<Dtype>(param);
+        const auto cpu = Train<Dtype>(MakeSolver<Dtype>(param));
         const GpuMode mode;
-        const auto gpu = Train<Dtype>(param);
+        const auto gpu = Train<Dtype>(MakeSolver<Dtype>(param));
         ASSERT_EQ(cpu.size(), gpu.size());
         for (size_t i = 0; i < cpu.size(); ++i) {
           ASSERT_EQ(cpu[i].size(), gpu[i].size());
@@ -89,6 +101,21 @@ TEST_F(SolversGpu, EqualTheCpu) {
 
 TEST_F(SolversGpu, EqualTheCpuInFloat) {
   ExpectEqualsTheCpu<float>(1e-3);
+}
+
+TEST_F(SolversGpu, ASubclassMayWorkOnTheGradientAfterOurs) {
+  const SolverParameter param = SolverText("type: 'SGD' momentum: 0.9", directory_);
+  const auto make = [&] {
+    return std::unique_ptr<SGDSolver<double>>(new HalfStepsSolver<double>(param));
+  };
+  const auto cpu = Train<double>(make());
+  const GpuMode mode;
+  const auto gpu = Train<double>(make());
+  ASSERT_EQ(cpu.size(), gpu.size());
+  for (size_t i = 0; i < cpu.size(); ++i) {
+    EXPECT_LT(RelativeError(gpu[i].data(), cpu[i].data(), static_cast<int>(cpu[i].size())), 1e-9)
+        << "parameter or history " << i;
+  }
 }
 
 TEST_F(SolversGpu, Resume) {

@@ -1,5 +1,5 @@
 // Sums within a thread block as a kernel forms them: on a GPU with its warps, and to the last bit
-// what the host's Block gives (test_device_launch.cpp).
+// what the host's Block gives (test_device_launch.cpp), which is what the emulated device runs.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -50,12 +50,13 @@ TEST_F(ConvertDatasetErrors, Errors) {
 
 TEST_F(ConvertDatasetErrors, OtherVersionsOfCifar) {
   WriteIn("cifar-10-batches-py/batches.meta", "");
-  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar-10-batches-py --output=e",
-                  {"cifar-10-batches-py: is the Python version; the binary one is read, "
-                   "cifar-10-binary.tar.gz"});
+  ExpectToolError(
+      "convert_dataset", "--dataset=cifar10 --source=cifar-10-batches-py --output=e",
+      {"cifar-10-batches-py: this is the Python version; only the binary one can be read: "
+       "cifar-10-binary.tar.gz"});
   WriteIn("cifar-100-matlab/meta.mat", "");
   ExpectToolError("convert_dataset", "--dataset=s_cifar100 --source=cifar-100-matlab --output=e",
-                  {"cifar-100-matlab: is the Matlab version; the binary one is read, "
+                  {"cifar-100-matlab: this is the Matlab version; only the binary one can be read: "
                    "cifar-100-binary.tar.gz"});
   Shell("mkdir empty");
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=empty --output=e",
