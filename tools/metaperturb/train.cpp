@@ -31,8 +31,9 @@ DEFINE_string(select_on, "",
               "Solver (.prototxt, SolverParameter) of a target task that is not among the "
               "sources: it is trained with every run's phi, and the best copied to "
               "PREFIX_phi.caffemodel");
-DEFINE_int32(tasks_at_once, 0,
-             "Tasks to compute at a time in each process; 0: what the CPUs suggest, on a GPU at most 4");
+DEFINE_int32(
+    tasks_at_once, 0,
+    "Tasks to compute at a time in each process; 0: what the CPUs suggest, on a GPU at most 4");
 DEFINE_int32(task_threads, 0,
              "Threads for each of them; 0: the process's CPUs divided by tasks_at_once");
 
