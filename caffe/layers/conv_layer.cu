@@ -1,6 +1,7 @@
+#include "caffe/layers/conv_layer.hpp"
+
 #include <climits>
 
-#include "caffe/layers/conv_layer.hpp"
 #include "caffe/util/bias_kernels.hpp"
 #include "caffe/util/convolution_axis.hpp"
 #include "caffe/util/device_workspace.hpp"

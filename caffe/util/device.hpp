@@ -87,6 +87,7 @@ class OwnStream {
 /// number, is named twice or is not there, and, saying why, where there is no GPU.
 std::vector<int> ParseGpuList(const std::string& list);
 
+/// A new emulated device; Get() keeps the one of the process.
 Device* EmulatedDevice();
 
 /// The NVIDIA GPUs; null, and the reason in `why_not`, where there are none or no driver. Null in a

@@ -13,8 +13,8 @@
 //     };
 //     ForEachIndex(count, Scale<Dtype>{alpha, x, y});
 //
-// Its type is in an anonymous namespace, or has a type in its arguments that is: CUDA 12 takes
-// kernels of one name in two libraries for one, and each library has a CUDA runtime of its own.
+// A kernel that two libraries start is in an anonymous namespace, or has a type in its arguments
+// that is: CUDA 12 takes kernels of one name for one, and each library has a runtime of its own.
 // The same body runs on the GPU and, on the emulated device (util/device.hpp), on the CPU. One
 // whose threads work together takes a Block and has its work in steps; see ForEachBlock.
 
