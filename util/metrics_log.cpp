@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 
 namespace caffe {
@@ -47,13 +48,19 @@ void MetricsLog::Open(const Scalars& scalars) {
     }
   }
   before.close();
-  csv_.open(csv_path_);
-  csv_ << header << "\n" << kept;
+  // Whole or not at all: a kill or a full disk here must not cost the rows of the run before.
+  try {
+    WriteFile(csv_path_, header + "\n" + kept);
+    csv_.open(csv_path_, std::ios::app);
+  } catch (const Error& error) {
+    LOG(WARNING) << error.what();
+    csv_path_.clear();
+  }
 }
 
 void MetricsLog::Write(int iter, const Scalars& scalars) {
+  if (!csv_path_.empty() && !csv_.is_open()) Open(scalars);
   if (!csv_path_.empty()) {
-    if (!csv_.is_open()) Open(scalars);
     csv_ << iter;
     for (const auto& scalar : scalars) {
       char value[32];

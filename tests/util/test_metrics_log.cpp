@@ -67,6 +67,24 @@ TEST_F(MetricsLogTest, Errors) {
   EXPECT_FALSE(log.wanted());
 }
 
+// The rows before are written anew at the first row after: whole or not at all, as a kill (or a
+// full disk) there must not cost them.
+TEST_F(MetricsLogTest, AFullDiskAtTheStartOfAContinuedRunLosesNoRow) {
+  MetricsLog log;
+  log.Start(Path("m.csv"), "", 0);
+  for (int i = 0; i < 5; ++i) log.Write(i, Values(i, 2 * i));
+  const string whole = Read("m.csv");
+  MetricsLog next;
+  next.Start(Path("m.csv"), "", 3);
+  {
+    const testing::FullDisk full(10);
+    for (int i = 3; i < 5; ++i) next.Write(i, Values(i, 2 * i));
+  }
+  EXPECT_FALSE(next.wanted());
+  EXPECT_EQ(whole, Read("m.csv"));
+  EXPECT_FALSE(Exists("m.csv.tmp"));
+}
+
 // The records of an event file, read by TFRecord's rules: their messages.
 TEST_F(MetricsLogTest, TensorBoardEvents) {
   MetricsLog log;
