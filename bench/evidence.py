@@ -156,6 +156,13 @@ def count_training_images(folder):
     return int(found[-1])
 
 
+def write_whole(path, text):
+    """A stop while it is written leaves the file that was there before."""
+    with open(path + ".tmp", "w") as file:
+        file.write(text)
+    os.replace(path + ".tmp", path)
+
+
 def edit(path, *edits):
     with open(path) as text:
         content = text.read()
@@ -195,7 +202,10 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
     forget_other_training(folder, [net, solver, f"{data}/settings.txt"])
     seconds = add_seconds(folder, lambda: run(
         a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log))
-    return net, os.path.join(folder, f"net_iter_{steps}.caffemodel"), seconds
+    trained = os.path.join(folder, f"net_iter_{steps}.caffemodel")
+    if not os.path.exists(trained):
+        raise Failed(f"{log}: the training was stopped before iteration {steps}; the next call goes on with it")
+    return net, trained, seconds
 
 
 def forget_other_training(folder, definition):
@@ -212,8 +222,7 @@ def forget_other_training(folder, definition):
     for name in os.listdir(folder):
         if re.match(r"net_iter_\d+\.|cpu_seconds$", name):
             os.remove(os.path.join(folder, name))
-    with open(kept, "w") as file:
-        file.write(digest.hexdigest())
+    write_whole(kept, digest.hexdigest())
 
 
 def add_seconds(folder, work):
@@ -224,8 +233,7 @@ def add_seconds(folder, work):
         with open(kept) as file:
             before = float(file.read())
     total = before + work()
-    with open(kept, "w") as file:
-        file.write(f"{total:.3f}")
+    write_whole(kept, f"{total:.3f}")
     return total
 
 
