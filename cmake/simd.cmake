@@ -1,7 +1,8 @@
 # Kernels that exist once per vector instruction set; the best one is chosen at run time.
 set(simd_common -ffp-contract=fast -fno-math-errno -Wno-psabi)
 # GCC 12 warns of its own AVX-512 headers.
-set(simd_avx512 -Wno-maybe-uninitialized -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+set(simd_avx512 -Wno-uninitialized -Wno-maybe-uninitialized
+  -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
 set(simd_avx2 -mavx2 -mfma)
 set(simd_generic "")
 foreach(isa generic avx2 avx512)
@@ -9,6 +10,9 @@ foreach(isa generic avx2 avx512)
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}")
 endforeach()
 foreach(isa avx2 avx512)
+  # Their vectors are explicit; of the stores of sign bits GCC would make others, bit by bit.
+  set_property(SOURCE layers/metaperturb_kernels_${isa}.cpp
+    APPEND PROPERTY COMPILE_OPTIONS -fno-tree-slp-vectorize)
   set_source_files_properties(caffe/layers/winograd_kernels_${isa}.cpp
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}" SKIP_PRECOMPILE_HEADERS ON)
 endforeach()

@@ -6,20 +6,33 @@
 // backward pass: z, whose derivative is 1 - e^-z, and one sign bit per ReLU. Sums over pixels are
 // formed in float, one image and channel at a time.
 
+// Of kCounters * 4 pixels from pixel i on, as far as there are some.
+template <int kCounters>
+inline void SamplePixels(const NoiseSource& noise, VU channel, int i, int area, float* epsilon) {
+  const VU pass_low = static_cast<uint32_t>(noise.pass) - VU{};
+  const VU pass_high = static_cast<uint32_t>(noise.pass >> 32) - VU{};
+  uint32_t counters[kCounters];
+  for (int n = 0; n < kCounters; ++n) counters[n] = static_cast<uint32_t>(i / 4 + n);
+  VU bits[kCounters][4];
+  PhiloxBlocks<kCounters>(noise.key, counters, channel, pass_low, pass_high, bits);
+#pragma GCC unroll 2
+  for (int n = 0; n < kCounters; ++n) {
+    V normal[4];
+    NormalPair(bits[n][0], bits[n][1], &normal[0], &normal[1]);
+    NormalPair(bits[n][2], bits[n][3], &normal[2], &normal[3]);
+    for (int j = 0; j < 4 && i + 4 * n + j < area; ++j) {
+      Store(epsilon + (i + 4 * n + j) * kBlock, normal[j]);
+    }
+  }
+}
+
 void SampleGroup(const NoiseSource& noise, const ImageShape& s, int group, float* epsilon) {
   VU channel{};
   for (int l = 0; l < kBlock; ++l) channel[l] = noise.image * s.channels + group * kBlock + l;
-  const VU pass_low = static_cast<uint32_t>(noise.pass) - VU{};
-  const VU pass_high = static_cast<uint32_t>(noise.pass >> 32) - VU{};
   const int area = s.height * s.width;
-  for (int i = 0; i < area; i += 4) {
-    VU bits[4];
-    PhiloxBlock(noise.key, static_cast<uint32_t>(i / 4) - VU{}, channel, pass_low, pass_high, bits);
-    V normal[4];
-    NormalPair(bits[0], bits[1], &normal[0], &normal[1]);
-    NormalPair(bits[2], bits[3], &normal[2], &normal[3]);
-    for (int j = 0; j < 4 && i + j < area; ++j) Store(epsilon + (i + j) * kBlock, normal[j]);
-  }
+  int i = 0;
+  for (; i + 4 < area; i += 8) SamplePixels<2>(noise, channel, i, area, epsilon);
+  if (i < area) SamplePixels<1>(noise, channel, i, area, epsilon);
 }
 
 // taps[t * 4 + k] = kappa_k[t]
@@ -41,10 +54,7 @@ void Statistics(const ImageShape& s, const float* phi, const float* x, float* f,
     V total[4] = {};
     ForEachFour(s, plan, scratch.x, taps, [&](int, int, const V* sum) {
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) {
-        to[k] = PositiveBits(sum[k]);
-        total[k] += Relu(sum[k]);
-      }
+      for (int k = 0; k < 4; ++k) to[k] = AddPositive(sum[k], &total[k]);
       to += 4;
     });
     for (int k = 0; k < 4; ++k) {
@@ -54,16 +64,16 @@ void Statistics(const ImageShape& s, const float* phi, const float* x, float* f,
 }
 
 // r = ReLU(Op(x; a1, b1)) of one group, given b1's plane; padded. Lanes beyond the channels stay 0.
-template <class Body>
-inline void ForEachR(const ImageShape& s, const Plan& plan, int group, const float* phi,
-                     const Scratch& scratch, const Body& body) {
+// `signs`, unless null, are r's.
+inline void ComputeR(const ImageShape& s, const Plan& plan, int group, const float* phi,
+                     const Scratch& scratch, Bits* signs) {
   const V mask = Mask(s, group);
   float* r = scratch.r + group * plan.lanes_padded;
   ForEachSum(s, plan, scratch.x, phi + kA1, [&](int h, int w, V sum) {
     const int i = h * s.width + w;
     const V value = Relu(sum + scratch.plane[i]) * mask;
     Store(r + PaddedAt(plan, h, w) * kBlock, value);
-    body(i, value);
+    if (signs) signs[i] = PositiveBits(value);
   });
 }
 
@@ -72,17 +82,13 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
   const Plan plan(s);
   Scratch scratch(s, plan, scratch_base);
   Bits* r_signs = static_cast<Bits*>(signs);
-  ChannelMean(s, plan, x, scratch.lanes, scratch.padded[0]);
+  ChannelMean(s, plan, x, scratch.padded[0]);
   PlaneStencil(s, plan, scratch.padded[0], phi + kB1, 1.0f, scratch.plane);
-  SetZero(scratch.lanes, size_t(plan.area) * kBlock);
   for (int g = 0; g < s.groups; ++g) {
     CopyPadded(s, plan, x + size_t(g) * plan.area * kBlock, scratch.x);
-    ForEachR(s, plan, g, phi, scratch, [&](int i, V r) {
-      if (r_signs) r_signs[size_t(g) * plan.area + i] = PositiveBits(r);
-      Store(scratch.lanes + i * kBlock, Load(scratch.lanes + i * kBlock) + r);
-    });
+    ComputeR(s, plan, g, phi, scratch, r_signs ? r_signs + size_t(g) * plan.area : nullptr);
   }
-  SumLanes(s, plan, scratch.lanes, 1.0f / s.channels, scratch.padded[1]);
+  SumPadded(s, plan, scratch.r, 1.0f / s.channels, scratch.padded[1]);
   PlaneStencil(s, plan, scratch.padded[1], phi + kB2, 1.0f, scratch.plane);
   // Copies that no store can change spare reading them again after each.
   const float rest = 1.0f - output.a, clip = output.clip, slope = output.slope;
@@ -92,8 +98,8 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
     const size_t offset = size_t(g) * plan.area * kBlock;
     const float* epsilon = noise.epsilon ? noise.epsilon + offset : nullptr;
     if (!epsilon && noise.sample) {
-      SampleGroup(noise, s, g, scratch.lanes);
-      epsilon = scratch.lanes;
+      SampleGroup(noise, s, g, scratch.epsilon);
+      epsilon = scratch.epsilon;
     }
     const V as = Load(output.s + g * kBlock) * output.a;
     ForEachSum(s, plan, scratch.r + g * plan.lanes_padded, phi + kA2, [&](int h, int w, V sum) {
@@ -110,14 +116,11 @@ void Perturb(const ImageShape& s, const float* phi, const float* x, const NoiseS
   }
 }
 
-// Through the product: dx = dy times x's factor; d1 = dL/dmu, padded; lanes = its sum over
-// channels.
+// Through the product: dx = dy times x's factor; d1 = dL/dmu, padded.
 inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<float>& output,
                             const float* x, const float* z, const float* dy, float* dx, float* ds,
                             const Scratch& scratch) {
   const float rest = 1.0f - output.a, clip = output.clip, slope = output.slope;
-  float* lanes = scratch.lanes;
-  SetZero(lanes, size_t(plan.area) * kBlock);
   for (int g = 0; g < s.groups; ++g) {
     const size_t offset = size_t(g) * plan.area * kBlock;
     float* d1 = scratch.d1 + g * plan.lanes_padded;
@@ -125,8 +128,7 @@ inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<
     V ds_sum{};
     for (int h = 0; h < s.height; ++h) {
       for (int w = 0; w < s.width; ++w) {
-        const int i = h * s.width + w;
-        const size_t at = offset + i * kBlock;
+        const size_t at = offset + (h * s.width + w) * kBlock;
         const V xv = Load(x + at), zv = Load(z + at);
         const V factor = as * zv + rest;
         const V t = xv * factor;
@@ -136,7 +138,6 @@ inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<
         ds_sum += gx * zv;
         const V d = gx * as * (1.0f - ExpOfNegative(-zv));
         Store(d1 + PaddedAt(plan, h, w) * kBlock, d);
-        Store(lanes + i * kBlock, Load(lanes + i * kBlock) + d);
         Store(dx + at, g_out * factor);
       }
     }
@@ -144,16 +145,13 @@ inline void ProductGradient(const ImageShape& s, const Plan& plan, const Output<
   }
 }
 
-// r and the gradients of a1 and a2, from d1 and d2; the sum of r over channels into lanes2.
+// r and the gradients of a1 and a2, from d1 and d2.
 inline void SetGradients(const ImageShape& s, const Plan& plan, const float* phi, const float* x,
                          const Scratch& scratch, float* dphi) {
   V sum_a1[9] = {}, sum_a2[9] = {};
-  SetZero(scratch.lanes2, size_t(plan.area) * kBlock);
   for (int g = 0; g < s.groups; ++g) {
     CopyPadded(s, plan, x + size_t(g) * plan.area * kBlock, scratch.x);
-    ForEachR(s, plan, g, phi, scratch, [&](int i, V r) {
-      Store(scratch.lanes2 + i * kBlock, Load(scratch.lanes2 + i * kBlock) + r);
-    });
+    ComputeR(s, plan, g, phi, scratch, nullptr);
     const auto at = [&](const float* padded) {
       return [&plan, padded](int h, int w) { return Load(padded + PaddedAt(plan, h, w) * kBlock); };
     };
@@ -181,27 +179,25 @@ void BackwardNoise(const ImageShape& s, const float* phi, const float* x, const 
   Flip(phi + kB2, flipped_b2);
 
   ProductGradient(s, plan, output, x, z, dy, dx, ds, scratch);
-  SumLanes(s, plan, scratch.lanes, 1.0f, d_mean2);
+  SumPadded(s, plan, scratch.d1, 1.0f, d_mean2);
   PlaneStencil(s, plan, d_mean2, flipped_b2, 1.0f / s.channels, scratch.plane);
 
   // d2: the gradient of the inner ReLU's argument.
-  SetZero(scratch.lanes, size_t(plan.area) * kBlock);
   for (int g = 0; g < s.groups; ++g) {
     float* d2 = scratch.d2 + g * plan.lanes_padded;
     ForEachSum(s, plan, scratch.d1 + g * plan.lanes_padded, flipped_a2, [&](int h, int w, V sum) {
       const int i = h * s.width + w;
       const V d = Select(r_signs[size_t(g) * plan.area + i], sum + scratch.plane[i]);
       Store(d2 + PaddedAt(plan, h, w) * kBlock, d);
-      Store(scratch.lanes + i * kBlock, Load(scratch.lanes + i * kBlock) + d);
     });
   }
-  SumLanes(s, plan, scratch.lanes, 1.0f, d_mean1);
+  SumPadded(s, plan, scratch.d2, 1.0f, d_mean1);
   if (dphi) {
-    ChannelMean(s, plan, x, scratch.lanes, mean);
+    ChannelMean(s, plan, x, mean);
     PlaneStencil(s, plan, mean, phi + kB1, 1.0f, scratch.plane);
     PlaneTapGradients(s, plan, d_mean1, mean, dphi + kB1);
     SetGradients(s, plan, phi, x, scratch, dphi);
-    SumLanes(s, plan, scratch.lanes2, 1.0f / s.channels, mean);  // of r
+    SumPadded(s, plan, scratch.r, 1.0f / s.channels, mean);
     PlaneTapGradients(s, plan, d_mean2, mean, dphi + kB2);
   }
   PlaneStencil(s, plan, d_mean1, flipped_b1, 1.0f / s.channels, scratch.plane);

@@ -19,8 +19,6 @@ using metaperturb::kW;
 
 namespace {
 
-const int kFeatures = 8;  // mean and variance of f[.,.,1..4]; C and H are constants beside them
-
 // One pass over all images, each on one thread with that thread's scratch memory.
 template <class Body>
 void ForEachImage(int num, vector<metaperturb::AlignedVector<float>>* scratch, size_t scratch_size,
@@ -147,9 +145,8 @@ void MetaPerturbLayer<Dtype>::ReshapeChecked(const vector<Blob<Dtype>*>& bottom,
   image_.groups = layout.groups();
   if (metaperturb::ComputesOnGpu()) return;
   z_.resize(num_ * image_size_);
-  f_.resize(size_t(num_) * 4 * lanes_);
-  features_.resize(size_t(channels_) * kFeatures);
-  s_.assign(lanes_, Dtype(0));
+  scale_.Reshape(num_, channels_, lanes_, double(channels_) / param_.channel_norm_factor(),
+                 double(x.height()) / param_.spatial_norm_factor());
   if (!std::is_same<Dtype, float>::value) return;
   const size_t signs =
       size_t(num_) * layout.groups() * layout.spatial * metaperturb::BestKernels().bits_size;
@@ -170,7 +167,7 @@ bool MetaPerturbLayer<Dtype>::Absorb(Layer<Dtype>* next) {
 
 template <typename Dtype>
 metaperturb::Output<Dtype> MetaPerturbLayer<Dtype>::OutputOf() const {
-  return {s_.data(), a_, Dtype(param_.clip_value()), slope_};
+  return {scale_.s(), a_, Dtype(param_.clip_value()), slope_};
 }
 
 template <typename Dtype>
@@ -200,44 +197,6 @@ metaperturb::NoiseSource MetaPerturbLayer<Dtype>::Noise(int image,
 }
 
 template <typename Dtype>
-void MetaPerturbLayer<Dtype>::ComputeScale() {
-  const Dtype* w = this->blobs_[0]->cpu_data() + kW;
-  const bool train = this->phase_ == TRAIN;
-  Dtype* running_mean = train ? this->blobs_[1]->mutable_cpu_data() : nullptr;
-  Dtype* running_var = train ? this->blobs_[2]->mutable_cpu_data() : nullptr;
-  const Dtype* stored_mean = this->blobs_[1]->cpu_data();
-  const Dtype* stored_var = this->blobs_[2]->cpu_data();
-  const double old = OldWeight();
-  for (int c = 0; c < channels_; ++c) {
-    Dtype* feature = &features_[c * kFeatures];
-    for (int k = 0; k < 4; ++k) {
-      const int at = c * 4 + k;
-      if (!train) {
-        feature[k] = stored_mean[at];
-        feature[4 + k] = stored_var[at];
-        continue;
-      }
-      double mean = 0, square = 0;
-      for (int n = 0; n < num_; ++n) mean += f_[(size_t(n) * 4 + k) * lanes_ + c];
-      mean /= num_;
-      for (int n = 0; n < num_; ++n) {
-        const double d = f_[(size_t(n) * 4 + k) * lanes_ + c] - mean;
-        square += d * d;
-      }
-      const double variance = square / (num_ - 1);
-      feature[k] = mean;
-      feature[4 + k] = variance;
-      running_mean[at] = old * running_mean[at] + (1 - old) * mean;
-      running_var[at] = old * running_var[at] + (1 - old) * variance * num_ / (num_ - 1);
-    }
-    double sum = w[8] * channels_ / param_.channel_norm_factor() +
-                 w[9] * image_.height / param_.spatial_norm_factor();
-    for (int j = 0; j < kFeatures; ++j) sum += double(w[j]) * feature[j];
-    s_[c] = 1 / (1 + std::exp(-sum));
-  }
-}
-
-template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   const Blob<Dtype>* epsilon_blob = bottom.size() > 1 ? bottom[1] : nullptr;
@@ -245,19 +204,21 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   this->BeginPass();
   const Dtype* x = x_in_.Data(*bottom[0], block_);
   const Dtype* epsilon = epsilon_blob ? epsilon_in_.Data(*epsilon_blob, block_) : nullptr;
-  const bool train = this->phase_ == TRAIN;
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   const size_t signs = Compute<Dtype>::SignsSize(image_);
   on_gpu_ = false;
   a_ = NoiseCoefficient();
-  if (train) {
+  if (this->phase_ == TRAIN) {
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
-      Compute<Dtype>::Statistics(image_, phi, x + n * image_size_, &f_[size_t(n) * 4 * lanes_],
+      Compute<Dtype>::Statistics(image_, phi, x + n * image_size_, scale_.f(n),
                                  kappa_signs_.data() + n * 4 * signs, scratch);
     });
+    scale_.FromBatch(phi + kW, OldWeight(), this->blobs_[1]->mutable_cpu_data(),
+                     this->blobs_[2]->mutable_cpu_data());
+    this->blobs_[3]->mutable_cpu_data()[0] += 1;
+  } else {
+    scale_.FromRunning(phi + kW, this->blobs_[1]->cpu_data(), this->blobs_[2]->cpu_data());
   }
-  ComputeScale();
-  if (train) this->blobs_[3]->mutable_cpu_data()[0] += 1;
   Dtype* z = z_.data();
   Dtype* y = y_out_.Data(top[0], block_);
   const metaperturb::Output<Dtype> output = OutputOf();
@@ -270,36 +231,6 @@ void MetaPerturbLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   y_out_.Done();
 }
 
-// From the gradient of s to those of w (added to w_diff) and of f.
-template <typename Dtype>
-void MetaPerturbLayer<Dtype>::ScaleGradient(Dtype* w_diff) {
-  const Dtype* w = this->blobs_[0]->cpu_data() + kW;
-  const bool train = this->phase_ == TRAIN;
-  const Dtype* ds = ds_.data();
-  const Dtype* f = f_.data();
-  const Dtype* s = s_.data();
-  Dtype* df = df_.data();
-  vector<double> dw(10, 0.0);
-  for (int c = 0; c < channels_; ++c) {
-    double sum = 0;
-    for (int n = 0; n < num_; ++n) sum += ds[size_t(n) * lanes_ + c];
-    const double dt = sum * s[c] * (1 - s[c]);
-    const Dtype* feature = &features_[c * kFeatures];
-    for (int j = 0; j < kFeatures; ++j) dw[j] += dt * feature[j];
-    dw[8] += dt * channels_ / param_.channel_norm_factor();
-    dw[9] += dt * image_.height / param_.spatial_norm_factor();
-    for (int k = 0; train && k < 4; ++k) {
-      const double through_mean = dt * w[k] / num_;
-      const double through_var = dt * w[4 + k] * 2 / (num_ - 1);
-      for (int n = 0; n < num_; ++n) {
-        const size_t at = (size_t(n) * 4 + k) * lanes_ + c;
-        df[at] = through_mean + through_var * (f[at] - feature[k]);
-      }
-    }
-  }
-  for (int j = 0; w_diff && j < 10; ++j) w_diff[j] += dw[j];
-}
-
 template <typename Dtype>
 void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                            const vector<bool>& propagate_down,
@@ -309,17 +240,13 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   });
   const bool learn_phi = this->Learns(0);
   if (!propagate_down[0] && !learn_phi) return;
-  const bool train = this->phase_ == TRAIN;
   const Dtype* phi = this->blobs_[0]->cpu_data();
   const Dtype* x = x_in_.Data(*bottom[0], block_);
   const Dtype* z = z_.data();
   const Dtype* dy = dy_in_.Diff(*top[0], block_);
   Dtype* dx = dx_out_.Diff(bottom[0], block_);
-  ds_.resize(size_t(num_) * lanes_);
-  df_.resize(size_t(num_) * 4 * lanes_);
   if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
   const metaperturb::Output<Dtype> output = OutputOf();
-  Dtype* ds = ds_.data();
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
   const size_t signs = Compute<Dtype>::SignsSize(image_);
   const auto dphi_of = [&](int n) {
@@ -328,17 +255,16 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
     Compute<Dtype>::BackwardNoise(image_, phi, x + at, z + at, dy + at, output,
-                                  mu_signs_.data() + n * signs, dx + at, ds + size_t(n) * lanes_,
-                                  dphi_of(n), scratch);
+                                  mu_signs_.data() + n * signs, dx + at, scale_.ds(n), dphi_of(n),
+                                  scratch);
   });
   Dtype* phi_diff = learn_phi ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
-  ScaleGradient(phi_diff ? phi_diff + kW : nullptr);
-  if (train) {
-    const Dtype* df = df_.data();
+  scale_.Backward(phi + kW, phi_diff ? phi_diff + kW : nullptr);
+  if (this->phase_ == TRAIN) {
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
       const size_t at = n * image_size_;
       Compute<Dtype>::BackwardScale(image_, phi, x + at, kappa_signs_.data() + n * 4 * signs,
-                                    df + size_t(n) * 4 * lanes_, dx + at, dphi_of(n), scratch);
+                                    scale_.df(n), dx + at, dphi_of(n), scratch);
     });
   }
   dx_out_.Done();
@@ -353,7 +279,7 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
 
 template <typename Dtype>
 vector<Dtype> MetaPerturbLayer<Dtype>::Scale() const {
-  const Dtype* s = on_gpu_ ? gpu_.s.cpu_data() : s_.data();
+  const Dtype* s = on_gpu_ ? gpu_.s.cpu_data() : scale_.s();
   return vector<Dtype>(s, s + channels_);
 }
 

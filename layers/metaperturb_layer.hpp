@@ -11,6 +11,7 @@
 #include "layers/metaperturb_gpu.hpp"
 #include "layers/metaperturb_kernels.hpp"
 #include "layers/metaperturb_param.hpp"
+#include "layers/metaperturb_scale.hpp"
 
 namespace caffe {
 
@@ -92,8 +93,6 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   Dtype NoiseCoefficient() const;
   double OldWeight() const;
   metaperturb::GpuPass<Dtype> PassOnGpu(const vector<Blob<Dtype>*>& bottom);
-  void ComputeScale();
-  void ScaleGradient(Dtype* w_diff);
   metaperturb::NoiseSource Noise(int image, const Blob<Dtype>* epsilon) const;
   metaperturb::Output<Dtype> OutputOf() const;
 
@@ -105,14 +104,13 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   size_t image_size_ = 0;  // elements of one image in blocks
   Dtype a_ = 1;
   Dtype slope_ = 1;  // of an absorbed ReLU; 1: none
-  // Of the last forward pass: z and the signs of the ReLUs of every image (float only),
-  // f[n][k][lane], the statistics that s was formed from [c][8], and s; of the backward pass: the
-  // gradients of f and s.
+  // Of the last forward pass: z and the signs of the ReLUs of every image (float only).
   metaperturb::AlignedVector<Dtype> z_;
   vector<char> kappa_signs_, mu_signs_;
   metaperturb::BlockedInput<Dtype> x_in_, epsilon_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
-  metaperturb::AlignedVector<Dtype> f_, features_, s_, df_, ds_, dphi_;
+  metaperturb::ChannelScale<Dtype> scale_;
+  metaperturb::AlignedVector<Dtype> dphi_;             // by image
   vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
   // The last forward pass ran on the GPU, and what it kept (metaperturb_gpu.hpp).
   bool on_gpu_ = false;

@@ -8,6 +8,24 @@ typedef uint32_t VU __attribute__((vector_size(4 * kBlock), may_alias));
 inline V Load(const float* p) {
   return *reinterpret_cast<const V*>(p);
 }
+// How many vectors the processor's registers hold.
+#if defined(__AVX512F__)
+const int kRegisters = 32;
+#elif defined(__AVX2__)
+const int kRegisters = 16;
+#else
+const int kRegisters = 8;
+#endif
+
+// Keeps v in a register: the compiler would rather read it from memory again for every use.
+inline V InRegister(V v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__AVX2__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
 inline void Store(float* p, V v) {
   *reinterpret_cast<V*>(p) = v;
 }
@@ -45,6 +63,19 @@ inline VI AsInt(V v) {
   return reinterpret_cast<VI&>(v);
 }
 
+const int32_t kSign = INT32_MIN;
+
+inline V Abs(V v) {
+  return AsFloat(AsInt(v) & ~kSign);
+}
+inline V Min(V a, V b) {
+  return a < b ? a : b;
+}
+// v, or -v where `by` is negative.
+inline V FlipSign(V v, V by) {
+  return AsFloat(AsInt(v) ^ (AsInt(by) & kSign));
+}
+
 // One bit per lane.
 typedef std::conditional<kBlock == 16, uint16_t, uint8_t>::type Bits;
 
@@ -57,6 +88,18 @@ inline Bits PositiveBits(V v) {
   Bits bits = 0;
   for (int l = 0; l < kBlock; ++l) bits |= (v[l] > 0.0f) << l;
   return bits;
+#endif
+}
+
+// *total += max(v, 0); v's positive lanes.
+inline Bits AddPositive(V v, V* total) {
+#if defined(__AVX512F__)
+  const Bits bits = PositiveBits(v);
+  *total = (V)_mm512_mask_add_ps((__m512)*total, bits, (__m512)*total, (__m512)v);
+  return bits;
+#else
+  *total += Relu(v);
+  return PositiveBits(v);
 #endif
 }
 
@@ -110,7 +153,7 @@ inline V Logistic(V x) {
 // ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = 2 artanh(t / (2 + t)), a polynomial
 // of a square that is at most 1/9.
 inline V Softplus(V x) {
-  const V t = ExpOfNegative(x > 0.0f ? -x : x);
+  const V t = ExpOfNegative(-Abs(x));
   const V s = t / (t + 2.0f);
   const V q = s * s;
   V p = Set(0.28024459f);
@@ -142,18 +185,17 @@ inline V Sqrt(V x) {
 }
 
 inline V Uniform(VU u) {
-  return (__builtin_convertvector(reinterpret_cast<VI&>(u = u >> 8), V) + 0.5f) *
-         (1.0f / 16777216.0f);
+  const float unit = 1.0f / 16777216.0f;
+  return __builtin_convertvector(reinterpret_cast<VI&>(u = u >> 8), V) * unit + 0.5f * unit;
 }
 
 // Box-Muller as PhiloxNormalPair has it. sin and cos of 2 pi u by folding u - 1/2 into a quarter
 // turn.
 inline void NormalPair(VU u0, VU u1, V* out0, V* out1) {
-  const V radius = Sqrt(-2.0f * LogOfFraction(Uniform(u0)));
+  const V radius = -Sqrt(-2.0f * LogOfFraction(Uniform(u0)));
   const V turn = Uniform(u1) - 0.5f;
-  const V w = turn < 0.0f ? -turn : turn;
-  const V folded = w > 0.25f ? 0.5f - w : w;
-  const V a = folded * 6.2831853f;
+  const V w = Abs(turn);
+  const V a = Min(w, 0.5f - w) * 6.2831853f;
   const V q = a * a;
   V sine = Set(2.60893267e-6f);
   sine = sine * q - 1.98111128e-4f;
@@ -167,8 +209,8 @@ inline void NormalPair(VU u0, VU u1, V* out0, V* out1) {
   cosine = cosine * q - 0.499999995f;
   cosine = cosine * q + 1.0f;
   // u = turn + 1/2 is half a turn further: both change sign.
-  *out0 = radius * (w > 0.25f ? cosine : -cosine);
-  *out1 = radius * (turn < 0.0f ? sine : -sine);
+  *out0 = radius * FlipSign(cosine, 0.25f - w);
+  *out1 = radius * FlipSign(sine, turn);
 }
 
 typedef uint64_t VL __attribute__((vector_size(4 * kBlock), may_alias));
@@ -178,43 +220,53 @@ inline void Multiply(VU a, uint32_t m, VU* high, VU* low) {
   const VL wide = reinterpret_cast<VL&>(a);
   const VL factor = uint64_t{m} - VL{};
 #if defined(__AVX512F__)
-  const VL even = (VL)_mm512_mul_epu32((__m512i)wide, (__m512i)factor);
-  const VL odd = (VL)_mm512_mul_epu32((__m512i)(wide >> 32), (__m512i)factor);
+  const __m512 odd_lanes = _mm512_movehdup_ps((__m512)wide);
+  const __m512 even = (__m512)_mm512_mul_epu32((__m512i)wide, (__m512i)factor);
+  const __m512 odd = (__m512)_mm512_mul_epu32((__m512i)odd_lanes, (__m512i)factor);
+  *high = (VU)_mm512_mask_movehdup_ps(odd, 0x5555, even);
+  *low = (VU)_mm512_mask_moveldup_ps(even, 0xAAAA, odd);
 #elif defined(__AVX2__)
-  const VL even = (VL)_mm256_mul_epu32((__m256i)wide, (__m256i)factor);
-  const VL odd = (VL)_mm256_mul_epu32((__m256i)(wide >> 32), (__m256i)factor);
-#else
-  const VL even = (wide & 0xFFFFFFFFu) * factor;
-  const VL odd = (wide >> 32) * factor;
-#endif
-#if defined(__AVX2__) && !defined(__AVX512F__)
-  VL h = (VL)_mm256_blend_epi32((__m256i)(even >> 32), (__m256i)odd, 0xAA);
-  VL l = (VL)_mm256_blend_epi32((__m256i)even, (__m256i)(odd << 32), 0xAA);
+  const __m256i even = _mm256_mul_epu32((__m256i)wide, (__m256i)factor);
+  const __m256i odd = _mm256_mul_epu32((__m256i)(wide >> 32), (__m256i)factor);
+  *high = (VU)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+  *low = (VU)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
 #else
   const uint64_t top = 0xFFFFFFFF00000000u;
+  const VL even = (wide & ~top) * factor;
+  const VL odd = (wide >> 32) * factor;
   VL h = (even >> 32) | (odd & top);
   VL l = (even & ~top) | (odd << 32);
-#endif
   *high = reinterpret_cast<VU&>(h);
   *low = reinterpret_cast<VU&>(l);
+#endif
 }
 
-// Philox4x32-10 of kBlock counters.
-inline void PhiloxBlock(uint64_t key, VU c0, VU c1, VU c2, VU c3, VU out[4]) {
+// Philox4x32-10 of kBlock counters (c0[n], c1, c2, c3) for each n below kCounters. Two at a time
+// fill the time that the products of one take.
+template <int kCounters>
+inline void PhiloxBlocks(uint64_t key, const uint32_t c0[kCounters], VU c1, VU c2, VU c3,
+                         VU out[kCounters][4]) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int n = 0; n < kCounters; ++n) {
+    out[n][0] = c0[n] - VU{};
+    out[n][1] = c1;
+    out[n][2] = c2;
+    out[n][3] = c3;
+  }
+#pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
-    VU h0, l0, h1, l1;
-    Multiply(c0, 0xD2511F53u, &h0, &l0);
-    Multiply(c2, 0xCD9E8D57u, &h1, &l1);
-    c0 = h1 ^ c1 ^ k0;
-    c1 = l1;
-    c2 = h0 ^ c3 ^ k1;
-    c3 = l0;
+#pragma GCC unroll 2
+    for (int n = 0; n < kCounters; ++n) {
+      VU* c = out[n];
+      VU h0, l0, h1, l1;
+      Multiply(c[0], 0xD2511F53u, &h0, &l0);
+      Multiply(c[2], 0xCD9E8D57u, &h1, &l1);
+      c[0] = h1 ^ c[1] ^ k0;
+      c[1] = l1;
+      c[2] = h0 ^ c[3] ^ k1;
+      c[3] = l0;
+    }
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
 }

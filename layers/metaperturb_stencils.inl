@@ -26,8 +26,7 @@ struct Scratch {
     r = take(p.lanes_padded * s.groups);
     d1 = take(p.lanes_padded * s.groups);
     d2 = take(p.lanes_padded * s.groups);
-    lanes = take(size_t(p.area + 3) * kBlock);
-    lanes2 = take(size_t(p.area) * kBlock);
+    epsilon = take(size_t(p.area) * kBlock);
     for (float*& plane : padded) plane = take(p.padded);
     plane = take(p.area);
     end = base;
@@ -35,7 +34,7 @@ struct Scratch {
   // Padded: x of one group, three rows of four interleaved planes, and r and the gradients d1, d2
   // of all groups. `padded` are planes without channels.
   float *x, *rows[3], *r, *d1, *d2;
-  float *lanes, *lanes2, *padded[3], *plane, *end;
+  float *epsilon, *padded[3], *plane, *end;
 };
 
 size_t ScratchSize(const ImageShape& s) {
@@ -74,20 +73,20 @@ inline void Stencils(const float* at, int stride, const float* taps, V sum[kPixe
 }
 
 // One sum per pixel, over kPlanes planes that are interleaved pixel by pixel: rows[u] points to the
-// first pixel's neighbours in row u; taps[9 * k + t] is tap t of plane k. Every value is loaded
-// once per row of taps.
+// first pixel's neighbours in row u; taps[9 * k + t] is tap t of plane k. Column by column, so that
+// the first pixel's sum is there while the others' are computed.
 template <int kPixels, int kPlanes>
-inline void SumOfStencils(const float* const rows[3], const float* taps, V sum[kPixels]) {
+inline void SumByColumns(const float* const rows[3], const float* taps, V sum[kPixels]) {
   for (int p = 0; p < kPixels; ++p) sum[p] = V{};
 #pragma GCC unroll 3
   for (int u = 0; u < 3; ++u) {
 #pragma GCC unroll 4
     for (int k = 0; k < kPlanes; ++k) {
-      const V tap[3] = {Set(taps[9 * k + 3 * u]), Set(taps[9 * k + 3 * u + 1]),
-                        Set(taps[9 * k + 3 * u + 2])};
+      const float* of_row = taps + 9 * k + 3 * u;
+      const V tap[3] = {Set(of_row[0]), Set(of_row[1]), Set(of_row[2])};
 #pragma GCC unroll 10
       for (int column = 0; column < kPixels + 2; ++column) {
-        const V in = Load(rows[u] + (column * kPlanes + k) * kBlock);
+        const V in = InRegister(Load(rows[u] + (column * kPlanes + k) * kBlock));
 #pragma GCC unroll 3
         for (int v = 0; v < 3; ++v) {
           if (column - v >= 0 && column - v < kPixels) sum[column - v] += in * tap[v];
@@ -97,11 +96,39 @@ inline void SumOfStencils(const float* const rows[3], const float* taps, V sum[k
   }
 }
 
-// Runs body(h, w, sum) over the pixels of one row, eight at a time where the row allows.
+// The same tap by tap, which is faster where the terms are many: a register is added to again after
+// eight others, as long as a multiply-add takes, two of them at a time.
+template <int kPixels, int kPlanes>
+inline void SumByTaps(const float* const rows[3], const float* taps, V sum[kPixels]) {
+  V other[kPixels];
+  for (int p = 0; p < kPixels; ++p) sum[p] = other[p] = V{};
+#pragma GCC unroll 3
+  for (int u = 0; u < 3; ++u) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kPlanes; ++k) {
+      V in[kPixels + 2];
+#pragma GCC unroll 10
+      for (int column = 0; column < kPixels + 2; ++column) {
+        in[column] = InRegister(Load(rows[u] + (column * kPlanes + k) * kBlock));
+      }
+#pragma GCC unroll 3
+      for (int v = 0; v < 3; ++v) {
+        const V tap = InRegister(Set(taps[9 * k + 3 * u + v]));
+        V* to = kPixels < 8 && v == 1 ? other : sum;
+#pragma GCC unroll 8
+        for (int p = 0; p < kPixels; ++p) to[p] += in[p + v] * tap;
+      }
+    }
+  }
+  for (int p = 0; kPixels < 8 && p < kPixels; ++p) sum[p] += other[p];
+}
+
+// Runs body(h, w, sum) over the pixels of one row, as many at a time as registers hold.
 template <int kPlanes, class Body>
 inline void ForEachSumInRow(int h, int width, const float* const rows[3], const float* taps,
                             const Body& body) {
-  const int kWide = 8;
+  const bool by_taps = kPlanes > 1 && kRegisters >= 16;
+  const int kWide = by_taps ? kRegisters / 4 : 8;
   const float* at[3] = {rows[0], rows[1], rows[2]};
   const auto advance = [&at](int pixels) {
     for (const float*& row : at) row += size_t(pixels) * kPlanes * kBlock;
@@ -109,14 +136,18 @@ inline void ForEachSumInRow(int h, int width, const float* const rows[3], const 
   int w = 0;
   for (; w + kWide <= width; w += kWide) {
     V sum[kWide];
-    SumOfStencils<kWide, kPlanes>(at, taps, sum);
+    if constexpr (by_taps) {
+      SumByTaps<kWide, kPlanes>(at, taps, sum);
+    } else {
+      SumByColumns<kWide, kPlanes>(at, taps, sum);
+    }
 #pragma GCC unroll 8
     for (int p = 0; p < kWide; ++p) body(h, w + p, sum[p]);
     advance(kWide);
   }
   for (; w < width; ++w) {
     V sum[1];
-    SumOfStencils<1, kPlanes>(at, taps, sum);
+    SumByColumns<1, kPlanes>(at, taps, sum);
     body(h, w, sum[0]);
     advance(1);
   }
@@ -189,16 +220,22 @@ inline void CopyPadded(const ImageShape& s, const Plan& plan, const float* from,
   }
 }
 
-// padded[h][w] = scale * (sum over the lanes of lanes[h][w])
-inline void SumLanes(const ImageShape& s, const Plan& plan, const float* lanes, float scale,
-                     float* padded) {
+// padded[h][w] = scale * (sum over the groups and lanes of block[h][w]); a group's plane is
+// group_step floats behind the one before, a row row_step.
+inline void SumChannels(const ImageShape& s, const Plan& plan, const float* block,
+                        size_t group_step, size_t row_step, float scale, float* padded) {
+  const auto over_groups = [&](const float* at) {
+    V sum = Load(at);
+    for (int g = 1; g < s.groups; ++g) sum += Load(at + g * group_step);
+    return sum;
+  };
   for (int h = 0; h < s.height; ++h) {
-    const float* from = lanes + size_t(h) * s.width * kBlock;
+    const float* from = block + h * row_step;
     float* to = padded + PaddedAt(plan, h, 0);
     int w = 0;
     for (; w + 4 <= s.width; w += 4, from += 4 * kBlock) {
-      const V ab = PairSums(Load(from), Load(from + kBlock));
-      const V cd = PairSums(Load(from + 2 * kBlock), Load(from + 3 * kBlock));
+      const V ab = PairSums(over_groups(from), over_groups(from + kBlock));
+      const V cd = PairSums(over_groups(from + 2 * kBlock), over_groups(from + 3 * kBlock));
       const V sums = PairSums(ab, cd) * scale;  // of four lanes each: a b c d, a b c d, ...
       for (int p = 0; p < 4; ++p) {
         to[w + p] = kBlock == 8
@@ -206,8 +243,15 @@ inline void SumLanes(const ImageShape& s, const Plan& plan, const float* lanes, 
                         : (sums[p] + sums[p + 4]) + (sums[p + 8 % kBlock] + sums[p + 12 % kBlock]);
       }
     }
-    for (; w < s.width; ++w, from += kBlock) to[w] = scale * Sum(Load(from));
+    for (; w < s.width; ++w, from += kBlock) to[w] = scale * Sum(over_groups(from));
   }
+}
+
+// The same of padded block planes.
+inline void SumPadded(const ImageShape& s, const Plan& plan, const float* blocks, float scale,
+                      float* padded) {
+  SumChannels(s, plan, blocks + PaddedAt(plan, 0, 0) * kBlock, plan.lanes_padded,
+              size_t(plan.stride) * kBlock, scale, padded);
 }
 
 inline void SetZero(float* to, size_t floats) {
@@ -215,14 +259,9 @@ inline void SetZero(float* to, size_t floats) {
 }
 
 // mean_c x, padded.
-inline void ChannelMean(const ImageShape& s, const Plan& plan, const float* x, float* lanes,
-                        float* padded) {
-  for (int i = 0; i < plan.area; ++i) {
-    V sum{};
-    for (int g = 0; g < s.groups; ++g) sum += Load(x + (size_t(g) * plan.area + i) * kBlock);
-    Store(lanes + i * kBlock, sum);
-  }
-  SumLanes(s, plan, lanes, 1.0f / s.channels, padded);
+inline void ChannelMean(const ImageShape& s, const Plan& plan, const float* x, float* padded) {
+  SumChannels(s, plan, x, size_t(plan.area) * kBlock, size_t(s.width) * kBlock, 1.0f / s.channels,
+              padded);
 }
 
 // sum[t] += sum over pixels of d(h, w) * in[h + t / 3 - 1, w + t % 3 - 1], lane by lane
