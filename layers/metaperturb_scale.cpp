@@ -46,6 +46,9 @@ void ChannelScale<Dtype>::FromBatch(const Dtype* w, double old, Dtype* running_m
       const int from = k * lanes_ + c, to = c * 4 + k;
       running_mean[to] = old * running_mean[to] + (1 - old) * mean_[from];
       running_var[to] = old * running_var[to] + (1 - old) * variance_[from] * num_ / (num_ - 1);
+      // What overflows the running ones is not finite here either, and ends the training.
+      mean_[from] = static_cast<Dtype>(mean_[from]);
+      variance_[from] = static_cast<Dtype>(variance_[from]);
     }
   }
   from_batch_ = true;

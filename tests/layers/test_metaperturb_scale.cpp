@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -67,6 +68,18 @@ TEST(ChannelScaleTest, FromRunningTakesWhatItIsGiven) {
     for (int k = 0; k < 4; ++k) sum += s.w[k] * mean[c * 4 + k] + s.w[4 + k] * 2;
     EXPECT_NEAR(s.scale.s()[c], 1 / (1 + std::exp(-sum)), 1e-12);
   }
+}
+
+TEST(ChannelScaleTest, StatisticsThatOverflowFloatAreNotFinite) {
+  ChannelScale<float> scale;
+  scale.Reshape(2, 1, 1, kCShare, kHShare);
+  std::fill_n(scale.f(0), 4, 1e30f);
+  std::fill_n(scale.f(1), 4, 0.0f);
+  std::vector<float> w(10, 0), mean(4, 0), variance(4, 1);
+  w[4] = 1;
+  w[5] = -1;
+  scale.FromBatch(w.data(), kOld, mean.data(), variance.data());
+  EXPECT_TRUE(std::isnan(scale.s()[0]));
 }
 
 // The gradients of sum_c weight[c] s[c], with every image's share of dL/ds given.
