@@ -71,7 +71,10 @@ struct Kernels {
 const Kernels& Avx512Kernels();
 const Kernels& Avx2Kernels();
 const Kernels& GenericKernels();
-/// The best for this processor; METAPERTURB_ISA=generic|avx2|avx512 in the environment overrides.
+/// The best for this processor up to `isa`: generic, avx2, avx512; null or empty: of all. Throws
+/// caffe::Error for any other.
+const Kernels& KernelsFor(const char* isa);
+/// KernelsFor METAPERTURB_ISA in the environment, as it is at the first call.
 const Kernels& BestKernels();
 
 }  // namespace metaperturb

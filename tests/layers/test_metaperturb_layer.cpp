@@ -132,6 +132,18 @@ INSTANTIATE_TEST_SUITE_P(Shapes, KernelTest,
                                            Shape{3, 24, 6, 5}, Shape{2, 40, 4, 4},
                                            Shape{5, 33, 2, 8}));
 
+TEST(MetaPerturbLayerTest, InstructionSetByName) {
+  const auto* generic = &metaperturb::GenericKernels();
+  const auto* avx2 = __builtin_cpu_supports("avx2") ? &metaperturb::Avx2Kernels() : generic;
+  const auto* best = __builtin_cpu_supports("avx512bw") ? &metaperturb::Avx512Kernels() : avx2;
+  EXPECT_EQ(&metaperturb::KernelsFor("generic"), generic);
+  EXPECT_EQ(&metaperturb::KernelsFor("avx2"), avx2);
+  EXPECT_EQ(&metaperturb::KernelsFor("avx512"), best);
+  EXPECT_EQ(&metaperturb::KernelsFor(""), best);
+  EXPECT_EQ(&metaperturb::KernelsFor(nullptr), best);
+  EXPECT_THROW(metaperturb::KernelsFor("AVX2"), Error);
+}
+
 TEST(MetaPerturbLayerTest, EveryInstructionSetAgreesWithTheReference) {
   metaperturb::NoiseSource noise;
   noise.sample = true;

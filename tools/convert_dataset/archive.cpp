@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
 #include "util/error.hpp"
@@ -13,6 +14,7 @@ namespace metaperturb {
 namespace {
 
 const size_t kBlock = 1 << 20;
+const int kTarBlock = 512;
 
 bool EndsWith(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
@@ -45,11 +47,26 @@ void ArchiveReader::Fail() const {
                      (reason ? std::string(": ") + reason : ""));
 }
 
+void ArchiveReader::CheckEnd() const {
+  if ((archive_format(archive_.get()) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR) return;
+  if (archive_filter_code(archive_.get(), 0) != ARCHIVE_FILTER_NONE) return;
+  char last[kTarBlock] = {};
+  std::ifstream stream(file_, std::ios::binary);
+  stream.seekg(-kTarBlock, std::ios::end);
+  ENFORCE(stream.read(last, kTarBlock) &&
+          std::all_of(last, last + kTarBlock, [](char c) { return c == 0; }))
+      << file_ << ": after '" << path_
+      << "': is truncated: the blocks of zeros at a tar's end are missing";
+}
+
 bool ArchiveReader::Next() {
   archive_entry* entry = nullptr;
   for (;;) {
     const int status = archive_read_next_header(archive_.get(), &entry);
-    if (status == ARCHIVE_EOF) return false;
+    if (status == ARCHIVE_EOF) {
+      CheckEnd();
+      return false;
+    }
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) Fail();
     if (archive_entry_filetype(entry) != AE_IFREG) continue;
     // In the C locale only one of them is there when the name is not ASCII.

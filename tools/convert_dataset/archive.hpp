@@ -30,6 +30,9 @@ class ArchiveReader {
 
  private:
   [[noreturn]] void Fail() const;
+  /// libarchive takes a tar that was cut between two files for whole. One that is compressed cannot
+  /// be: its compression has an end of its own.
+  void CheckEnd() const;
 
   const std::string file_;
   std::unique_ptr<archive, int (*)(archive*)> archive_;

@@ -33,6 +33,12 @@ TEST_F(ConvertDatasetErrors, Errors) {
   Write("half.tar.gz", archive.substr(0, archive.size() / 2));
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=half.tar.gz --output=e",
                   {"half.tar.gz: ", "is truncated or damaged"});
+  Shell("gunzip -c cifar.tar.gz > whole.tar");
+  const string whole = Read("whole.tar");
+  Write("cut.tar", whole.substr(0, (whole.find_last_not_of('\0') / 512 + 1) * 512));
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cut.tar --output=e",
+                  {"cut.tar: after 'cifar-10-batches-bin/",
+                   "': is truncated: the blocks of zeros at a tar's end are missing"});
   Shell("mkdir file && cp cifar.tar.gz file/");
   Write("taken", "");
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=taken",
