@@ -16,8 +16,9 @@ foreach(isa avx2 avx512)
   set_source_files_properties(caffe/layers/winograd_kernels_${isa}.cpp
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}" SKIP_PRECOMPILE_HEADERS ON)
 endforeach()
-# Its vectors are passed between functions that are all inlined: no calling convention is involved.
-set_source_files_properties(caffe/util/channel_loops.cpp PROPERTIES COMPILE_OPTIONS "-Wno-psabi")
+# Their vectors are passed between functions that are all inlined: no calling convention is involved.
+set_source_files_properties(caffe/util/channel_loops.cpp caffe/util/pooling_loops.cpp
+  PROPERTIES COMPILE_OPTIONS "-Wno-psabi")
 # Choices by x != 0, which GCC does not make vectors of while the comparison might trap.
 set_source_files_properties(layers/information_dropout_layer.cpp
   PROPERTIES COMPILE_OPTIONS "-fno-trapping-math")

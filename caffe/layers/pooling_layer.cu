@@ -5,41 +5,17 @@ namespace caffe {
 
 namespace {
 
-/// Windows along one axis.
-struct Axis {
-  int kernel, stride, pad, pixels, windows;
-
-  /// The pixels [begin, end) of a window, and its extent with its padding.
-  struct Window {
-    int begin, end, extent;
-  };
-  CAFFE_HOST_DEVICE Window At(int window) const {
-    const int begin = window * stride - pad;
-    const int end = begin + kernel < pixels + pad ? begin + kernel : pixels + pad;
-    return {begin > 0 ? begin : 0, end < pixels ? end : pixels, end - begin};
-  }
-
-  /// The windows [first, last) that contain a pixel.
-  CAFFE_HOST_DEVICE int First(int pixel) const {
-    return pixel + pad < kernel ? 0 : (pixel + pad - kernel) / stride + 1;
-  }
-  CAFFE_HOST_DEVICE int Last(int pixel) const {
-    const int last = (pixel + pad) / stride + 1;
-    return last < windows ? last : windows;
-  }
-};
-
 template <typename Dtype>
 struct ForwardMax {
-  Axis rows, columns;
+  PoolingAxis rows, columns;
   const Dtype* x;
   Dtype* y;
   int* argmax;
   Dtype* mask;  // argmax for the second top, or null
   CAFFE_HOST_DEVICE void operator()(int i) const {
     const int plane = i / columns.windows / rows.windows;
-    const Axis::Window h = rows.At(i / columns.windows % rows.windows);
-    const Axis::Window w = columns.At(i % columns.windows);
+    const PoolingAxis::Window h = rows.At(i / columns.windows % rows.windows);
+    const PoolingAxis::Window w = columns.At(i % columns.windows);
     const Dtype* image = x + int64_t{plane} * rows.pixels * columns.pixels;
     int best_at = h.begin * columns.pixels + w.begin;
     Dtype best = image[best_at];
@@ -60,13 +36,13 @@ struct ForwardMax {
 
 template <typename Dtype>
 struct ForwardAverage {
-  Axis rows, columns;
+  PoolingAxis rows, columns;
   const Dtype* x;
   Dtype* y;
   CAFFE_HOST_DEVICE void operator()(int i) const {
     const int plane = i / columns.windows / rows.windows;
-    const Axis::Window h = rows.At(i / columns.windows % rows.windows);
-    const Axis::Window w = columns.At(i % columns.windows);
+    const PoolingAxis::Window h = rows.At(i / columns.windows % rows.windows);
+    const PoolingAxis::Window w = columns.At(i % columns.windows);
     const Dtype* image = x + int64_t{plane} * rows.pixels * columns.pixels;
     Dtype sum = 0;
     for (int r = h.begin; r < h.end; ++r) {
@@ -80,7 +56,7 @@ struct ForwardAverage {
 
 template <typename Dtype>
 struct BackwardMax {
-  Axis rows, columns;
+  PoolingAxis rows, columns;
   const Dtype* dy;
   const int* argmax;
   Dtype* dx;
@@ -101,7 +77,7 @@ struct BackwardMax {
 
 template <typename Dtype>
 struct BackwardAverage {
-  Axis rows, columns;
+  PoolingAxis rows, columns;
   const Dtype* dy;
   Dtype* dx;
   CAFFE_HOST_DEVICE void operator()(int i) const {
@@ -123,20 +99,18 @@ struct BackwardAverage {
 template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  const Axis rows{kernel_h_, stride_h_, pad_h_, height_, pooled_height_};
-  const Axis columns{kernel_w_, stride_w_, pad_w_, width_, pooled_width_};
   const int count = top[0]->count();
   const Dtype* x = bottom[0]->gpu_data();
   Dtype* y = top[0]->overwrite_gpu_data();
   if (!is_max_) {
-    ForEachIndex(count, ForwardAverage<Dtype>{rows, columns, x, y});
+    ForEachIndex(count, ForwardAverage<Dtype>{rows_, columns_, x, y});
     return;
   }
   const size_t bytes = count * sizeof(int);
   if (!gpu_argmax_ || gpu_argmax_->size() < bytes) gpu_argmax_.reset(new SyncedMemory(bytes));
   int* argmax = static_cast<int*>(gpu_argmax_->overwrite_gpu_data());
   Dtype* mask = top.size() > 1 ? top[1]->overwrite_gpu_data() : nullptr;
-  ForEachIndex(count, ForwardMax<Dtype>{rows, columns, x, y, argmax, mask});
+  ForEachIndex(count, ForwardMax<Dtype>{rows_, columns_, x, y, argmax, mask});
 }
 
 template <typename Dtype>
@@ -144,19 +118,17 @@ void PoolingLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const Axis rows{kernel_h_, stride_h_, pad_h_, height_, pooled_height_};
-  const Axis columns{kernel_w_, stride_w_, pad_w_, width_, pooled_width_};
   const int count = bottom[0]->count();
   const Dtype* dy = top[0]->gpu_diff();
   Dtype* dx = bottom[0]->overwrite_gpu_diff();
   if (!is_max_) {
-    ForEachIndex(count, BackwardAverage<Dtype>{rows, columns, dy, dx});
+    ForEachIndex(count, BackwardAverage<Dtype>{rows_, columns_, dy, dx});
     return;
   }
   CHECK(gpu_argmax_ && gpu_argmax_->size() >= top[0]->count() * sizeof(int))
       << "Backward without its Forward";
   const int* argmax = static_cast<const int*>(gpu_argmax_->gpu_data());
-  ForEachIndex(count, BackwardMax<Dtype>{rows, columns, dy, argmax, dx});
+  ForEachIndex(count, BackwardMax<Dtype>{rows_, columns_, dy, argmax, dx});
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(PoolingLayer);

@@ -7,6 +7,7 @@
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/pooling_loops.hpp"
 
 namespace caffe {
 
@@ -43,22 +44,11 @@ class PoolingLayer : public Layer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
-  /// A window [y0, y1) x [x0, x1) inside of the image, and AVE's divisor.
-  struct Window {
-    int y0, y1, x0, x1, area;
-  };
-  Window At(int i, int j) const;
-  template <int kLanes>
-  void ForwardPlanes(int planes, const Dtype* x, Dtype* y);
-  template <int kLanes>
-  void BackwardPlanes(int planes, const Dtype* dy, Dtype* dx) const;
-
   bool is_max_ = true;
-  int kernel_h_ = 0, kernel_w_ = 0, stride_h_ = 1, stride_w_ = 1, pad_h_ = 0, pad_w_ = 0;
-  int height_ = 0, width_ = 0, pooled_height_ = 0, pooled_width_ = 0;
+  PoolingAxis rows_, columns_;
   int block_ = 1;       // channel blocks of the forward pass, which argmax_ has, too
-  vector<int> argmax_;  // per output, in the output's layout: index in the input plane
-  std::unique_ptr<SyncedMemory> gpu_argmax_;  // the same of GPU mode, in the plain layout
+  vector<int> argmax_;  // of MaxPoolingForward
+  std::unique_ptr<SyncedMemory> gpu_argmax_;  // GPU mode: per output its index in the input plane
 };
 
 }  // namespace caffe

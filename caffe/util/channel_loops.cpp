@@ -1,18 +1,9 @@
 #include "caffe/util/channel_loops.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
-// One version per vector instruction set, chosen when the library is loaded. Sanitizers' start-up
-// code runs after that choice, so their builds do without.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
-#define CAFFE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CAFFE_VECTOR_CLONES
-#endif
-#define CAFFE_INLINE inline __attribute__((always_inline))
+#include "caffe/util/vector_lanes.hpp"
 
 namespace caffe {
 
@@ -20,22 +11,14 @@ namespace {
 
 // ---- bodies: one channel group of one image, kLanes channels side by side ----
 
-// Vectors are spelt out, since compilers leave loops over lanes scalar and keep arrays of running
-// sums in memory. A plain channel (kLanes 1) goes in vectors of 16 pixels and a rest.
+// A plain channel (kLanes 1) goes in vectors of 16 pixels and a rest.
 template <int kLanes, typename Dtype>
-struct Lanes {
+struct Lanes : VectorOf<kLanes == 1 ? 16 : kLanes, Dtype> {
+  typedef VectorOf<kLanes == 1 ? 16 : kLanes, Dtype> Base;
   static constexpr int kWidth = kLanes == 1 ? 16 : kLanes;
-  typedef Dtype Vector __attribute__((vector_size(kWidth * sizeof(Dtype))));
-  static CAFFE_INLINE Vector Load(const Dtype* from) {
-    Vector v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-  }
-  static CAFFE_INLINE void Store(Dtype* to, Vector v) { std::memcpy(to, &v, sizeof v); }
   /// One value per channel.
-  static CAFFE_INLINE Vector Spread(const Dtype* values) {
-    if (kLanes == 1) return *values - Vector{};
-    return Load(values);
+  static CAFFE_INLINE typename Base::Vector Spread(const Dtype* values) {
+    return kLanes == 1 ? Base::Spread(*values) : Base::Load(values);
   }
 };
 
@@ -85,7 +68,7 @@ CAFFE_INLINE void SumsBody(int spatial, const Dtype* u, const Dtype* v, const Dt
   typedef Lanes<kLanes, Dtype> L;
   const auto shifts = L::Spread(shift), alphas = L::Spread(alpha), betas = L::Spread(beta);
   typename L::Vector sums[2] = {}, dots[2] = {};
-  const auto add = [&](int i, int part) __attribute__((always_inline)) {
+  const auto add = [&](int i, int part) CAFFE_INLINED {
     const auto w = L::Load(v + i);
     const auto distance = w - shifts;
     auto g = distance;
@@ -132,46 +115,36 @@ CAFFE_INLINE void MapRange(size_t count, const Dtype* u, const Dtype* v, Dtype* 
 
 // ---- the same by block size ----
 
-#define BY_LANES(Body, ...)         \
-  switch (block) {                  \
-    case 16:                        \
-      return Body<16>(__VA_ARGS__); \
-    case 8:                         \
-      return Body<8>(__VA_ARGS__);  \
-    default:                        \
-      return Body<1>(__VA_ARGS__);  \
-  }
-
 // clang-format off
 #define DEFINE_GROUP_LOOPS(Dtype, CLONES)                                                       \
   CLONES void AffineGroup(int block, int spatial, const Dtype* x, const Dtype* alpha,           \
                           const Dtype* beta, Dtype slope, Dtype* y) {                           \
-    BY_LANES(AffineBody, spatial, x, alpha, beta, slope, y)                                     \
+    CAFFE_BY_LANES(block, AffineBody, spatial, x, alpha, beta, slope, y)                        \
   }                                                                                             \
   CLONES void Affine2Group(int block, int spatial, const Dtype* u, const Dtype* v,              \
                            const Dtype* a, const Dtype* b, const Dtype* d, const Dtype* alpha,  \
                            const Dtype* beta, Dtype slope, Dtype* y) {                          \
-    BY_LANES(Affine2Body, spatial, u, v, a, b, d, alpha, beta, slope, y)                        \
+    CAFFE_BY_LANES(block, Affine2Body, spatial, u, v, a, b, d, alpha, beta, slope, y)           \
   }                                                                                             \
   CLONES void SumsGroup(int block, int spatial, const Dtype* u, const Dtype* v,                 \
                         const Dtype* shift, const Dtype* alpha, const Dtype* beta, Dtype slope, \
                         Dtype* sum, Dtype* dot) {                                               \
-    BY_LANES(SumsBody, spatial, u, v, shift, alpha, beta, slope, sum, dot)                      \
+    CAFFE_BY_LANES(block, SumsBody, spatial, u, v, shift, alpha, beta, slope, sum, dot)         \
   }                                                                                             \
   CLONES void ReluRange(size_t count, Dtype slope, const Dtype* x, Dtype* y) {                  \
-    MapRange(count, x, x, y, [slope](auto u, auto) __attribute__((always_inline)) {             \
+    MapRange(count, x, x, y, [slope](auto u, auto) CAFFE_INLINED {                              \
       return u > 0 ? u : slope * u;                                                             \
     });                                                                                         \
   }                                                                                             \
   CLONES void ReluGradientRange(size_t count, Dtype slope, const Dtype* x, const Dtype* dy,     \
                                 Dtype* dx) {                                                    \
-    MapRange(count, x, dy, dx, [slope](auto u, auto v) __attribute__((always_inline)) {         \
+    MapRange(count, x, dy, dx, [slope](auto u, auto v) CAFFE_INLINED {                          \
       return u > 0 ? v : slope * v;                                                             \
     });                                                                                         \
   }                                                                                             \
   CLONES void WeightedSumRange(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,  \
                                Dtype* y, Dtype slope) {                                         \
-    MapRange(count, u, v, y, [=](auto p, auto q) __attribute__((always_inline)) {               \
+    MapRange(count, u, v, y, [=](auto p, auto q) CAFFE_INLINED {                                \
       const auto t = a * p + b * q;                                                             \
       return t > 0 ? t : slope * t;                                                             \
     });                                                                                         \

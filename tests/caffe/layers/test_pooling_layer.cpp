@@ -76,7 +76,7 @@ TYPED_TEST(PoolingLayerTest, WindowsCoverTheirPixels) {
       const PoolingParameter& param = layer.pooling_param();
       Blob<TypeParam> x(2, 3, c.in[0], c.in[1]);
       FillGaussian<TypeParam>(&x, 1, -1, 1);
-      LayerRun<TypeParam> run(layer, {&x});
+      LayerRun<TypeParam> run(layer, {&x}, average ? 1 : 2);
       run.Forward();
       ASSERT_EQ((std::vector<int>{2, 3, c.out[0], c.out[1]}), run.top[0]->shape());
       // [first, last) of a window, within image and padding.
@@ -97,15 +97,21 @@ TYPED_TEST(PoolingLayerTest, WindowsCoverTheirPixels) {
         const auto rows = range(0, i / c.out[1] % c.out[0]), columns = range(1, i % c.out[1]);
         const TypeParam* plane = x.cpu_data() + i / (c.out[0] * c.out[1]) * c.in[0] * c.in[1];
         double sum = 0, largest = -HUGE_VAL;
-        int area = 0;
+        int area = 0, largest_at = -1;
         for (int y = rows.first; y < rows.second; ++y) {
           for (int z = columns.first; z < columns.second; ++z, ++area) {
             if (y < 0 || y >= c.in[0] || z < 0 || z >= c.in[1]) continue;
             sum += plane[y * c.in[1] + z];
-            largest = std::max<double>(largest, plane[y * c.in[1] + z]);
+            if (plane[y * c.in[1] + z] > largest) {
+              largest_at = y * c.in[1] + z;
+              largest = plane[largest_at];
+            }
           }
         }
         ASSERT_NEAR(average ? sum / area : largest, run.top[0]->cpu_data()[i], 1e-5) << i;
+        if (!average) {
+          ASSERT_EQ(largest_at, run.top[1]->cpu_data()[i]) << i;
+        }
       }
     }
   }
