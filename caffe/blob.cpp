@@ -109,9 +109,9 @@ string Blob<Dtype>::shape_string() const {
 
 template <typename Dtype>
 int Blob<Dtype>::count(int start_axis, int end_axis) const {
-  CHECK_GE(start_axis, 0);
-  CHECK_LE(start_axis, end_axis);
-  CHECK_LE(end_axis, num_axes());
+  ENFORCE(0 <= start_axis && start_axis <= end_axis && end_axis <= num_axes())
+      << "there are no axes from " << start_axis << " to " << end_axis << " in a blob of shape "
+      << shape_string();
   int product = 1;
   for (int i = start_axis; i < end_axis; ++i) product *= shape_[i];
   return product;
@@ -337,6 +337,19 @@ template <typename Dtype>
 void Blob<Dtype>::ShareDiff(const Blob& other) {
   CHECK_EQ(count_, other.count());
   diff_ = other.diff();
+}
+
+// A blob that was larger once must not take the memory for as large as its former one.
+template <typename Dtype>
+void Blob<Dtype>::UseDataMemory(const shared_ptr<SyncedMemory>& memory) {
+  data_ = memory;
+  capacity_ = count_;
+}
+
+template <typename Dtype>
+void Blob<Dtype>::UseDiffMemory(const shared_ptr<SyncedMemory>& memory) {
+  diff_ = memory;
+  capacity_ = count_;
 }
 
 template <typename Dtype>

@@ -113,8 +113,8 @@ class Blob {
   void ShareDiff(const Blob& other);
 
   /// Beyond Caffe's API: uses `memory`, of at least this blob's size, from now on.
-  void UseDataMemory(const shared_ptr<SyncedMemory>& memory) { data_ = memory; }
-  void UseDiffMemory(const shared_ptr<SyncedMemory>& memory) { diff_ = memory; }
+  void UseDataMemory(const shared_ptr<SyncedMemory>& memory);
+  void UseDiffMemory(const shared_ptr<SyncedMemory>& memory);
 
   bool ShapeEquals(const BlobProto& other) const;
 

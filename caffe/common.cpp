@@ -1,7 +1,9 @@
 #include "caffe/common.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <random>
 
 #include "caffe/util/device.hpp"
@@ -42,6 +44,13 @@ void GlobalInit(int* pargc, char*** pargv) {
     std::exit(0);
   }
   gflags::ParseCommandLineFlags(pargc, pargv, true);
+  if (!FLAGS_log_dir.empty()) {
+    ENFORCE(std::filesystem::is_directory(FLAGS_log_dir))
+        << "--log_dir=" << FLAGS_log_dir << ": is no folder";
+    FLAGS_logtostderr = false;  // files, and the terminal, too
+    FLAGS_alsologtostderr = true;
+  }
+  signal(SIGXFSZ, SIG_IGN);  // a file beyond its limit is an error of the write
   google::InitGoogleLogging(*(pargv)[0]);
   google::InstallFailureFunction(&ExitOnFailedCheck);
 }

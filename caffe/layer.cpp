@@ -1,5 +1,7 @@
 #include "caffe/layer.hpp"
 
+#include <algorithm>
+
 #include "util/philox.hpp"
 
 namespace caffe {
@@ -89,6 +91,15 @@ void Layer<Dtype>::CheckBlobCounts(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+void Layer<Dtype>::RefuseInPlace(const vector<Blob<Dtype>*>& bottom,
+                                 const vector<Blob<Dtype>*>& top) {
+  for (const Blob<Dtype>* blob : top) {
+    ENFORCE(std::find(bottom.begin(), bottom.end(), blob) == bottom.end())
+        << "cannot work in place: a top is a bottom, too";
+  }
+}
+
+template <typename Dtype>
 void Layer<Dtype>::SetLossWeights(const vector<Blob<Dtype>*>& top) {
   const int weights = layer_param_.loss_weight_size();
   if (weights == 0) return;
@@ -97,6 +108,7 @@ void Layer<Dtype>::SetLossWeights(const vector<Blob<Dtype>*>& top) {
   for (int i = 0; i < weights; ++i) {
     const Dtype weight = layer_param_.loss_weight(i);
     if (weight == 0) continue;
+    ENFORCE(top[i]->count() > 0) << "loss_weight is given for a top without values";
     set_loss(i, weight);
     caffe_set(top[i]->count(), weight, top[i]->mutable_cpu_diff());
   }

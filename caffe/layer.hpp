@@ -94,6 +94,10 @@ class Layer {
   /// Per bottom: whether Backward may let its diff share memory, with the top's or each other's.
   virtual void AllowSharedDiffs(const vector<bool>&) {}
 
+  /// Whether Backward, after a Forward in place, computes from what Forward wrote: a layer behind
+  /// that writes there, too, would take it away.
+  virtual bool BackwardReadsItsOutput() const { return false; }
+
   // Beyond Caffe's API: what makes random layers and data layers resumable. Forward calls are
   // numbered from 0; whatever a layer draws or reads in a pass depends on that number, its name,
   // its phase and the seed that was in force when it was created, and on nothing else.
@@ -126,6 +130,8 @@ class Layer {
 
   virtual void CheckBlobCounts(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   void SetLossWeights(const vector<Blob<Dtype>*>& top);
+  /// For layers that cannot: throws where a top is a bottom.
+  static void RefuseInPlace(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
 
  private:
   uint64_t next_pass_ = 0;

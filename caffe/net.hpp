@@ -164,6 +164,8 @@ class Net {
   struct Interval;
   typedef void (Blob<Dtype>::*UseMemory)(const shared_ptr<SyncedMemory>&);
   void AssignMemory(vector<Interval> intervals, UseMemory use);
+  void ShareAll();
+  void WarnOfLostOutputs() const;
   template <class Memory>
   vector<Interval> Merge(const vector<int>& begin, const vector<int>& end, const vector<bool>& keep,
                          const Memory& memory_of) const;
@@ -223,7 +225,7 @@ template <class Work>
 auto Net<Dtype>::InLayer(int layer_id, const Work& work) const -> decltype(work()) {
   try {
     return work();
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {  // also a library's own, and a lack of memory
     const LayerParameter& param = layers_[layer_id]->layer_param();
     throw Error("layer '" + param.name() + "' (" + param.type() + "): " + e.what());
   }

@@ -4,6 +4,7 @@
 #include <iomanip>
 
 #include "caffe/net.hpp"
+#include "caffe/util/check_param.hpp"
 #include "caffe/util/insert_splits.hpp"
 
 namespace caffe {
@@ -64,6 +65,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   }
   PruneBackward(param.force_backward());
   FuseLayers();
+  if (Caffe::root_solver()) WarnOfLostOutputs();
   ShareDiffs();
   for (const string& blob : available) {
     net_output_blobs_.push_back(blobs_[blob_names_index_[blob]].get());
@@ -86,6 +88,7 @@ void Net<Dtype>::AppendLayer(const NetParameter& param, int layer_id, set<string
       << where << "propagate_down is given " << layer_param.propagate_down_size() << " times for "
       << layer_param.bottom_size() << " bottom(s)";
   try {
+    CheckParam(layer_param);
     layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
   } catch (const Error& e) {
     throw Error(where + e.what());
@@ -157,7 +160,8 @@ void Net<Dtype>::AppendTop(const LayerParameter& layer, int layer_id, const stri
   } else {
     ENFORCE(!blob_index || !blob_index->count(blob_name))
         << "layer '" << layer.name() << "' (" << layer.type() << "): top '" << blob_name
-        << "' is already made by an earlier layer, and is not this layer's bottom";
+        << "' is already made by an earlier layer, and is not this layer's bottom of the same "
+           "number, which it could replace";
     id = static_cast<int>(blobs_.size());
     blobs_.emplace_back(new Blob<Dtype>());
     blob_names_.push_back(blob_name);
@@ -296,6 +300,30 @@ void Net<Dtype>::FuseLayers() {
       computed_by_[next] = leader;
       if (layer_need_backward_[next]) layer_need_backward_[leader] = true;
       VLOG(1) << "Layer " << layer_names_[leader] << " computes " << layer_names_[next] << ", too";
+    }
+  }
+}
+
+// What a layer wrote in place, and its Backward computes from, must still be there.
+template <typename Dtype>
+void Net<Dtype>::WarnOfLostOutputs() const {
+  // They put zeros, whose gradient is zero, too, or positive multiples in the place of values.
+  const set<string> keep_signs = {"Cutout", "DropBlock", "Dropout", "ReLU", "StochasticDepth"};
+  const int count = static_cast<int>(layers_.size());
+  for (int i = 0; i < count; ++i) {
+    const vector<int>& top = top_id_vecs_[i];
+    if (!layer_need_backward_[i] || computed_by_[i] != i || top.size() != 1) continue;
+    if (bottom_id_vecs_[i] != top || !layers_[i]->BackwardReadsItsOutput()) continue;
+    const bool sign_is_enough = string(layers_[i]->type()) == "ReLU";
+    for (int k = i + 1; k < count; ++k) {
+      if (top_id_vecs_[k] != top || (sign_is_enough && keep_signs.count(layers_[k]->type()))) {
+        continue;
+      }
+      LOG(WARNING) << "layer '" << layer_names_[k] << "' (" << layers_[k]->type()
+                   << ") works in place on what layer '" << layer_names_[i] << "' ("
+                   << layers_[i]->type() << ") wrote in place and needs for its gradient, which "
+                   << "will be wrong; give it another top";
+      break;
     }
   }
 }

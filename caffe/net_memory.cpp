@@ -108,27 +108,53 @@ vector<typename Net<Dtype>::Interval> Net<Dtype>::DataIntervals(bool backward) c
 }
 
 // Gradients of activations, in the order of the backward pass: from the last layer that reads the
-// blob, and so computes its gradient, back to the one that made it. An output that nothing reads
-// keeps its diff, which is zero.
+// blob, and so computes its gradient, back to the one that made it. A diff that stays zero, and
+// that the layer before adds to others or takes as its top's, is kept: of an output, and of what a
+// layer reads without giving it a gradient (Accuracy, Silence, propagate_down: false, a dead
+// branch).
 template <typename Dtype>
 vector<typename Net<Dtype>::Interval> Net<Dtype>::DiffIntervals() const {
   const int count = static_cast<int>(blobs_.size()), layers = static_cast<int>(layers_.size());
   vector<int> begin(count, layers), end(count, -1);
-  vector<bool> keep(count, true);
+  vector<bool> keep(count);
+  for (int id = 0; id < count; ++id) {
+    keep[id] = !blob_need_backward_[id] || blob_loss_weights_[id] != 0;
+  }
   for (int i = layers - 1; i >= 0; --i) {
-    for (int id : bottom_id_vecs_[i]) {
+    for (size_t j = 0; j < bottom_id_vecs_[i].size(); ++j) {
+      const int id = bottom_id_vecs_[i][j];
       begin[id] = std::min(begin[id], layers - 1 - i);
-      keep[id] = !blob_need_backward_[id] || blob_loss_weights_[id] != 0;
+      if (!layer_need_backward_[i] || !bottom_need_backward_[i][j]) keep[id] = true;
     }
     for (int id : top_id_vecs_[i]) end[id] = layers - 1 - i;
   }
   for (int id : net_input_blob_indices_) keep[id] = true;
+  for (int id : net_output_blob_indices_) keep[id] = true;
   return Merge(begin, end, keep, [this](int id) { return blobs_[id]->diff(); });
+}
+
+// Layers that let blobs share memory do so in Reshape, each as it finds its own blobs: where sums
+// follow one another, the first shares what the second then replaces. What is shared in the end is
+// there when a Reshape changes nothing.
+template <typename Dtype>
+void Net<Dtype>::ShareAll() {
+  vector<const SyncedMemory*> before;
+  for (size_t pass = 0; pass <= layers_.size(); ++pass) {
+    Reshape();
+    vector<const SyncedMemory*> now;
+    for (const auto& blob : blobs_) {
+      if (blob->count() == 0) continue;
+      now.push_back(blob->data().get());
+      now.push_back(blob->diff().get());
+    }
+    if (now == before) return;
+    before.swap(now);
+  }
 }
 
 template <typename Dtype>
 void Net<Dtype>::ReuseMemory(bool backward) {
-  Reshape();  // layers that let blobs share memory do so here
+  ShareAll();
   AssignMemory(DataIntervals(backward), &Blob<Dtype>::UseDataMemory);
   AssignMemory(DiffIntervals(), &Blob<Dtype>::UseDiffMemory);
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "caffe/util/check_param.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
@@ -105,6 +106,8 @@ vector<string> WeightFiles(const SolverParameter& param) {
       if (!file.empty()) all.push_back(file);
     }
   }
+  ENFORCE(!all.empty() || param.weights_size() == 0)
+      << "weights is '" << param.weights(0) << "', which names no file";
   return all;
 }
 
@@ -128,6 +131,7 @@ template <typename Dtype>
 void Solver<Dtype>::Init(const SolverParameter& param) {
   VLOG(1) << "Solver parameters:\n" << param.DebugString();
   param_ = param;
+  CheckParam(param);
   ENFORCE(param.average_loss() >= 1) << "average_loss is " << param.average_loss();
   ENFORCE(param.iter_size() >= 1) << "iter_size is " << param.iter_size();
   ENFORCE(param.snapshot_format() == SolverParameter::BINARYPROTO)
@@ -137,7 +141,8 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
     ENFORCE(interval >= 0) << "an interval of " << interval
                            << " iterations (test_interval, display or snapshot)";
   }
-  ENFORCE(param.base_lr() >= 0) << "base_lr is " << param.base_lr();
+  ENFORCE(param.base_lr() >= 0 && std::isfinite(param.base_lr()))
+      << "base_lr is " << param.base_lr();
   ENFORCE(param.momentum() >= 0 && param.momentum() < 1)
       << "momentum is " << param.momentum() << "; it must be in [0, 1)";
   ENFORCE(param.momentum2() >= 0 && param.momentum2() < 1)
@@ -188,6 +193,8 @@ void Solver<Dtype>::InitTestNets() {
       << "test_state is given " << param_.test_state_size() << " times for " << tests
       << " test nets";
   ENFORCE(tests == 0 || param_.test_interval() > 0) << "test_iter is set, but test_interval is not";
+  LOG_IF(WARNING, tests == 0 && param_.test_interval() > 0 && Caffe::root_solver())
+      << "test_interval is set, but test_iter is not: nothing is tested";
   test_nets_.clear();
   test_files_.clear();
   // First those of test_net_param, then those of test_net; the generic net serves the rest.
@@ -233,7 +240,7 @@ Dtype Solver<Dtype>::AccumulateGradients() {
     ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss << ", from "
                                  << SourceOfLoss(*net_) << (file.empty() ? "" : " in " + file)
                                  << "; a smaller base_lr or clip_gradients may help";
-    net_->Backward();
+    InFile(file, [&] { net_->Backward(); });
     sum += loss;
   }
   return sum / param_.iter_size();
@@ -326,7 +333,8 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   }
   if (param_.display() && iter_ % param_.display() == 0) {
     Dtype loss = 0;
-    net_->Forward(&loss);  // of the final weights, for the log only
+    // Of the final weights, for the log only.
+    InFile(param_.has_net() ? param_.net() : param_.train_net(), [&] { net_->Forward(&loss); });
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
   }

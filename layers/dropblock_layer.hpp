@@ -25,7 +25,8 @@ namespace caffe {
 /// bottom: x, N x C x H x W; top: y; may work in place.
 /// blobs: [0] TRAIN passes so far, 1 value, with lr_mult 0.
 /// dropblock_param: drop_prob = 0.1 (the paper's keep_prob of 0.9), in [0, 1); block_size = 7;
-/// anneal_iter = 0: TRAIN passes over which drop_prob rises linearly from 0 (section 3.1's scheme).
+/// anneal_iter = 0: TRAIN passes over which drop_prob rises linearly from 0 (section 3, scheduled
+/// DropBlock).
 ///
 /// Errors: drop_prob outside of [0, 1); block_size 0; a bottom of other than four axes.
 template <typename Dtype>

@@ -23,7 +23,7 @@ namespace caffe {
 ///     z  = softplus(mu + epsilon)                                      input-dependent noise
 ///     f[n,c,k] = mean_hw ReLU(kappa_k * x[n,c]),  k = 1..4
 ///     s[c] = sigmoid(w . (mean_n f[c,1..4], var_n f[c,1..4], C / C_norm, H / H_norm))
-///     y = min(x (1 + a (s z - 1)), clip_value)
+///     y = min(x (1 + coeff (s z - 1)), clip_value)
 ///
 /// `*` is the cross-correlation with a 3x3 kernel that all channels share, zero padding 1. TRAIN
 /// takes mean and unbiased variance over the batch and updates the running ones, whose new weight
@@ -35,14 +35,16 @@ namespace caffe {
 ///        [1] running mean, C x 4   [2] running variance, C x 4   [3] TRAIN passes so far, 1
 /// metaperturb_param (proto/metaperturb.proto), or the same as text in python_param.param_str:
 ///   channel_norm_factor = 64 (C_norm), spatial_norm_factor = 32 (H_norm), clip_value = 100;
-///   noise_coeff = 1: a; anneal_iter = 0: TRAIN passes over which a rises linearly from 0 to
-///   noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
+///   noise_coeff = 1: coeff; anneal_iter = 0: TRAIN passes over which coeff rises linearly from 0
+///   to noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
 ///   moving_average_fraction = 0.9; phi: file with phi, else phi is drawn from N(0, 0.01^2).
 /// In float, a ReLU that works in place on the top is computed in the same pass.
 /// A layer with no `param` entry keeps phi fixed (without a file it warns); `param { name: "phi" }`
 /// shares and learns it.
 ///
-/// Errors: TRAIN with N = 1; phi of another size; a missing or damaged phi file; in-place use.
+/// Errors: TRAIN with N = 1; x without four axes, or with another number of channels than before;
+/// phi of another size; a missing or damaged phi file; in-place use; noise_coeff outside of [0, 1],
+/// moving_average_fraction outside of [0, 1), a norm factor not above 0.
 template <typename Dtype>
 class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
  public:

@@ -20,7 +20,7 @@ namespace caffe {
 /// bottom: the labels, or the data; its first axis is the batch. Top: N x 3, per image
 /// (partner, lambda, position). Neither gets a gradient.
 ///
-/// mixup_plan_param: alpha = 1 (mixup's experiments take 0.2 to 1, manifold mixup's 2);
+/// mixup_plan_param: alpha = 1 (mixup on CIFAR has 1, manifold mixup 2);
 /// positions = 1; per_image = false.
 ///
 /// Errors: alpha not above 0 or infinite; positions 0.

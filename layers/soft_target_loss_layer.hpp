@@ -26,7 +26,8 @@ namespace caffe {
 /// in SoftmaxWithLoss: normalization VALID (default), FULL, BATCH_SIZE, NONE; positions whose label
 /// is ignore_label, or whose partner's is where lambda < 1, do not count.
 ///
-/// Errors: a label outside of the classes; shapes that do not fit; a plan that is none.
+/// Errors: a label outside of the classes; shapes that do not fit; a plan that is none, or one with
+/// another axis than 1; label_smoothing outside of [0, 1].
 template <typename Dtype>
 class SoftTargetLossLayer : public LossLayer<Dtype> {
  public:

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "solvers/host.hpp"
+#include "solvers/task_nets.hpp"
 
 namespace caffe {
 
@@ -12,9 +13,8 @@ template <typename Dtype>
 vector<Blob<Dtype>*> PassCounters(const Net<Dtype>& net) {
   vector<Blob<Dtype>*> result;
   for (const auto& layer : net.layers()) {
-    if (string(layer->type()) == "MetaPerturb" && layer->blobs().size() >= 4) {
-      result.push_back(layer->blobs()[3].get());
-    }
+    const int counter = PassCounter(layer.get());
+    if (counter >= 0) result.push_back(layer->blobs()[counter].get());
   }
   return result;
 }
@@ -41,8 +41,10 @@ Lookahead<Dtype>::Lookahead(Net<Dtype>* theta_net, Net<Dtype>* val_net, const Ne
     const auto& to = replay_->layers()[i]->blobs();
     // Statistics stay apart: what is only tried must leave no trace in them.
     if (type == "BatchNorm") continue;
-    for (size_t j = 0; j < from.size() && !(type == "MetaPerturb" && j > 0); ++j) {
-      to[j]->ShareData(*from[j]);
+    const int counter = PassCounter(theta_net->layers()[i].get());
+    for (int j = 0; j < static_cast<int>(from.size()); ++j) {
+      const bool statistic = type == "MetaPerturb" && j > 0;
+      if (!statistic && j != counter) to[j]->ShareData(*from[j]);
     }
   }
   const auto& learnable = theta_net->learnable_params();

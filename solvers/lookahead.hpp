@@ -56,7 +56,7 @@ class Lookahead {
   vector<Weights> theta_;
   Blob<Dtype>* phi_;  // the replay net's
   uint64_t first_pass_ = 0;
-  vector<vector<Dtype>> counts_;  // of the MetaPerturb layers' passes, before the first
+  vector<vector<Dtype>> counts_;  // PassCounter's of the theta net, before the first
   vector<vector<std::unique_ptr<Blob<Dtype>>>> batches_;
   int kept_ = 0;  // of them in this step
   Dtype rate_ = 0;

@@ -158,14 +158,15 @@ void MetaSolver<Dtype>::MetaStep() {
   losses_.push_back(losses);
   if (losses_.size() > param_.average_loss()) losses_.pop_front();
   const int interval = static_cast<int>(param_.display());
-  if (message.display || (interval && iter_ % interval == 0)) Log();
+  const bool due = interval > 0 && iter_ % interval == 0;
+  if (message.display || due) Log(due || interval == 0);
   SolverAccess<Dtype>::Update(phi_solver_.get());
   ++iter_;
   if (leads()) progress_.DrawBar(iter_);
 }
 
 template <typename Dtype>
-void MetaSolver<Dtype>::Log() {
+void MetaSolver<Dtype>::Log(bool metrics) {
   if (leads()) progress_.ClearBar();
   Losses mean = losses_.front();
   for (int t = 0; t < tasks_.size(); ++t) {
@@ -191,7 +192,7 @@ void MetaSolver<Dtype>::Log() {
   }
   const string progress = progress_.Line(iter_);
   if (!progress.empty()) LOG(INFO) << "    " << progress;
-  if (!param_.csv().empty() || !param_.tensorboard().empty()) WriteMetrics(mean);
+  if (metrics && (!param_.csv().empty() || !param_.tensorboard().empty())) WriteMetrics(mean);
   progress_.Printed();
   timer_.Start();
   logged_iter_ = iter_;
@@ -242,6 +243,9 @@ template <typename Dtype>
 void MetaSolver<Dtype>::Solve(const string& resume_file) {
   CheckSnapshotPrefix();
   if (!resume_file.empty()) Restore(resume_file);
+  LOG_IF(WARNING, iter_ >= static_cast<int>(param_.max_iter()))
+      << "Meta-iteration " << iter_ << " is reached already and max_iter is " << param_.max_iter()
+      << ": nothing is left to do";
   LOG(INFO) << "Meta-training phi (" << phi_->count() << " values) on " << tasks_.size()
             << " task(s), random seed " << seed_;
   const int max_iter = static_cast<int>(param_.max_iter());

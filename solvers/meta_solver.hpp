@@ -77,7 +77,7 @@ class MetaSolver {
   void CheckOptimiser(const SolverParameter& optimiser) const;
   void MakePhi();
   void MetaStep();
-  void Log();
+  void Log(bool metrics);
   /// What Log prints, as MetaSolverParameter.csv and .tensorboard.
   void WriteMetrics(const Losses& mean);
   void StartClocks(int last);

@@ -128,11 +128,11 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t s
   });
   val_net_->ShareTrainedLayersWith(&theta_net());
   for (const auto& layer : val_net_->layers()) {
-    if (string(layer->type()) != "MetaPerturb" || layer->blobs().size() < 4) continue;
-    // With one counter for both nets the noise would anneal twice as fast.
+    const int counter = PassCounter(layer.get());
+    if (counter < 0) continue;
     counts_.emplace_back(new Blob<Dtype>(vector<int>{1}));
     counts_.back()->mutable_cpu_data()[0] = 0;
-    layer->blobs()[3]->ShareData(*counts_.back());
+    layer->blobs()[counter]->ShareData(*counts_.back());
   }
 }
 

@@ -103,6 +103,15 @@ void LearnPhi(const Net<Dtype>& net, const string& phi_param, bool with_theta,
   }
 }
 
+// Whether two layers let their bottoms share gradients alike: a sum does by its coefficients.
+template <typename Dtype>
+bool ShareAlike(const Layer<Dtype>& one, const Layer<Dtype>& other) {
+  const auto sum = [](const Layer<Dtype>& layer) {
+    return layer.layer_param().eltwise_param().SerializeAsString();
+  };
+  return string(one.type()) == other.type() && sum(one) == sum(other);
+}
+
 }  // namespace
 
 NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
@@ -175,6 +184,13 @@ string PhiFile(const NetParameter& definition, const string& phi_param) {
 }
 
 template <typename Dtype>
+int PassCounter(Layer<Dtype>* layer) {
+  const string type = layer->type();
+  const int counter = type == "MetaPerturb" ? 3 : type == "DropBlock" ? 0 : -1;
+  return counter < static_cast<int>(layer->blobs().size()) ? counter : -1;
+}
+
+template <typename Dtype>
 void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
   if (net == &lender || net->layer_names() != lender.layer_names() ||
       net->blob_names() != lender.blob_names()) {
@@ -183,9 +199,8 @@ void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
   const int layers = static_cast<int>(net->layers().size());
   set<int> apart;
   for (int i = 0; i < layers; ++i) {
-    const string type = net->layers()[i]->type();
     const bool source = net->bottom_ids(i).empty();
-    if ((type != lender.layers()[i]->type() && !source) ||
+    if ((!source && !ShareAlike(*net->layers()[i], *lender.layers()[i])) ||
         net->bottom_ids(i) != lender.bottom_ids(i) || net->top_ids(i) != lender.top_ids(i)) {
       return;
     }
@@ -206,6 +221,7 @@ void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
   template NetParameter ValidationDefinition(const NetParameter&, const Net<Dtype>&,             \
                                              const MetaTaskParameter&, const string&, bool);     \
   template NetParameter ReplayDefinition(const NetParameter&, const Net<Dtype>&, const string&); \
+  template int PassCounter(Layer<Dtype>*);                                                       \
   template void BorrowActivations(Net<Dtype>*, const Net<Dtype>&)
 INSTANTIATE(float);
 INSTANTIATE(double);

@@ -35,6 +35,11 @@ NetParameter ReplayDefinition(const NetParameter& theta_definition, const Net<Dt
 /// The file that the layers which share phi load it from; "" when they name none.
 string PhiFile(const NetParameter& definition, const string& phi_param);
 
+/// Which of a layer's blobs counts its TRAIN passes, for a strength that rises over them; -1: none.
+/// Each net needs a counter of its own, else the strength would rise faster.
+template <typename Dtype>
+int PassCounter(Layer<Dtype>* layer);
+
 /// Lets `net` use the memory of `lender`'s activations where both consist of the same layers, data
 /// layers of any kind. The two must not run interleaved. Data and losses stay apart: their memory
 /// is not rewritten by every pass.

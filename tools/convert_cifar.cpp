@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(
         "Converts the binary version of CIFAR-10 and CIFAR-100 to LMDB: --input --output");
     caffe::GlobalInit(&argc, &argv);
+    ENFORCE(argc == 1) << "unexpected argument '" << argv[1] << "'";
     Convert();
     return 0;
   } catch (const std::exception& e) {

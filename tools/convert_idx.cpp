@@ -1,9 +1,8 @@
 // convert_idx: images and labels in the IDX format of MNIST and Fashion-MNIST -> LMDB.
 //   convert_idx --images=train-images-idx3-ubyte.gz --labels=train-labels-idx1-ubyte.gz
-//   --output=train_lmdb
+//               --output=train_lmdb
 // Records are shuffled; --classes, --per_class and --skip_per_class take a part of them. --resize
-// and
-// --pad change the images' size.
+// and --pad change the images' size.
 
 #include "tools/common/idx_file.hpp"
 #include "tools/common/subset_flags.hpp"
@@ -31,6 +30,7 @@ int main(int argc, char** argv) {
     gflags::SetUsageMessage(
         "Converts IDX files (MNIST, Fashion-MNIST) to LMDB: --images --labels --output");
     caffe::GlobalInit(&argc, &argv);
+    ENFORCE(argc == 1) << "unexpected argument '" << argv[1] << "'";
     Convert();
     return 0;
   } catch (const std::exception& e) {

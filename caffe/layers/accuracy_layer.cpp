@@ -8,8 +8,7 @@ template <typename Dtype>
 void AccuracyLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   ENFORCE(this->layer_param_.accuracy_param().top_k() > 0) << "top_k is 0";
-  (void)bottom;
-  (void)top;
+  this->RefuseInPlace(bottom, top);
 }
 
 template <typename Dtype>

@@ -8,8 +8,7 @@ namespace caffe {
 template <typename Dtype>
 void ArgMaxLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
-  (void)bottom;
-  (void)top;
+  this->RefuseInPlace(bottom, top);
 }
 
 template <typename Dtype>
@@ -17,6 +16,7 @@ void ArgMaxLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                  const vector<Blob<Dtype>*>& top) {
   const ArgMaxParameter& param = this->layer_param_.argmax_param();
   const int k = static_cast<int>(param.top_k());
+  ENFORCE(bottom[0]->num_axes() > 0) << "the bottom has no axes";
   const int extent = param.has_axis() ? bottom[0]->shape(param.axis()) : bottom[0]->count(1);
   ENFORCE(k >= 1 && k <= extent) << "top_k " << k << " does not lie between 1 and " << extent;
   vector<int> shape = bottom[0]->shape();

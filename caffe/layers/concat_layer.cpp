@@ -8,10 +8,10 @@ template <typename Dtype>
 void ConcatLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   const ConcatParameter& param = this->layer_param_.concat_param();
+  if (bottom.size() > 1) this->RefuseInPlace(bottom, top);
   ENFORCE(!param.has_axis() || !param.has_concat_dim()) << "give axis or concat_dim, not both";
   axis_ = bottom[0]->CanonicalAxisIndex(
       param.has_concat_dim() ? static_cast<int>(param.concat_dim()) : param.axis());
-  (void)top;
 }
 
 template <typename Dtype>

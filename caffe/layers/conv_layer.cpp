@@ -87,8 +87,8 @@ template <typename Dtype>
 void ConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   ConvGeometry& g = geometry_;
+  this->RefuseInPlace(bottom, top);
   for (size_t i = 0; i < bottom.size(); ++i) {
-    ENFORCE(bottom[i] != top[i]) << "cannot work in place";
     ENFORCE(bottom[i]->shape() == bottom[0]->shape())
         << "bottom " << i << " has shape " << bottom[i]->shape_string() << ", bottom 0 "
         << bottom[0]->shape_string();

@@ -24,8 +24,7 @@ void EltwiseLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
-  ENFORCE(std::find(bottom.begin(), bottom.end(), top[0]) == bottom.end())
-      << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   for (size_t i = 1; i < bottom.size(); ++i) {
     ENFORCE(bottom[i]->shape() == bottom[0]->shape())
         << "bottom " << i << " has shape " << bottom[i]->shape_string() << ", bottom 0 "

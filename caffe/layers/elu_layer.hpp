@@ -16,6 +16,7 @@ class ELULayer : public NeuronLayer<Dtype> {
  public:
   explicit ELULayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   const char* type() const override { return "ELU"; }
+  bool BackwardReadsItsOutput() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

@@ -8,7 +8,7 @@ namespace caffe {
 template <typename Dtype>
 void FlattenLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
-  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   const FlattenParameter& param = this->layer_param_.flatten_param();
   const int first = bottom[0]->CanonicalAxisIndex(param.axis());
   const int last = bottom[0]->CanonicalAxisIndex(param.end_axis());

@@ -40,7 +40,7 @@ void InnerProductLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void InnerProductLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                        const vector<Blob<Dtype>*>& top) {
-  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   const int axis = bottom[0]->CanonicalAxisIndex(this->layer_param_.inner_product_param().axis());
   ENFORCE(bottom[0]->count(axis) == inputs_)
       << "the bottom's shape " << bottom[0]->shape_string() << " gives " << bottom[0]->count(axis)

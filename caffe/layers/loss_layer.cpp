@@ -3,7 +3,9 @@
 namespace caffe {
 
 template <typename Dtype>
-void LossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) {
+void LossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                  const vector<Blob<Dtype>*>& top) {
+  this->RefuseInPlace(bottom, top);
   if (this->layer_param_.loss_weight_size() == 0) this->layer_param_.add_loss_weight(1);
 }
 

@@ -49,7 +49,7 @@ void LRNLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blob<
 
 template <typename Dtype>
 void LRNLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   ENFORCE(bottom[0]->num_axes() == 4)
       << "takes N x C x H x W; the bottom has shape " << bottom[0]->shape_string();
   top[0]->ReshapeLike(*bottom[0]);

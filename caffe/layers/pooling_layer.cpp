@@ -44,7 +44,7 @@ template <typename Dtype>
 void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
   const PoolingParameter& param = this->layer_param_.pooling_param();
-  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   rows_.pixels = bottom[0]->height();
   columns_.pixels = bottom[0]->width();
   if (param.global_pooling()) {

@@ -7,8 +7,7 @@ namespace caffe {
 template <typename Dtype>
 void ReductionLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                        const vector<Blob<Dtype>*>& top) {
-  (void)bottom;
-  (void)top;
+  this->RefuseInPlace(bottom, top);
 }
 
 template <typename Dtype>

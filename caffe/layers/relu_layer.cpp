@@ -5,6 +5,14 @@
 namespace caffe {
 
 template <typename Dtype>
+void ReLULayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                  const vector<Blob<Dtype>*>& top) {
+  const float slope = this->layer_param_.relu_param().negative_slope();
+  ENFORCE(slope >= 0 || bottom[0] != top[0])
+      << "negative_slope is " << slope << ": below 0 it cannot work in place";
+}
+
+template <typename Dtype>
 void ReLULayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const int block = bottom[0]->data_block();

@@ -8,7 +8,7 @@ namespace caffe {
 template <typename Dtype>
 void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
-  ENFORCE(bottom[0] != top[0]) << "cannot work in place";
+  this->RefuseInPlace(bottom, top);
   const ReshapeParameter& param = this->layer_param_.reshape_param();
   const int axes = bottom[0]->num_axes();
   const int first = param.axis() >= 0 ? param.axis() : axes + param.axis() + 1;

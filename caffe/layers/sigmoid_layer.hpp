@@ -14,6 +14,7 @@ class SigmoidLayer : public NeuronLayer<Dtype> {
  public:
   explicit SigmoidLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   const char* type() const override { return "Sigmoid"; }
+  bool BackwardReadsItsOutput() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

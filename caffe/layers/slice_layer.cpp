@@ -8,6 +8,7 @@ template <typename Dtype>
 void SliceLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const SliceParameter& param = this->layer_param_.slice_param();
+  if (top.size() > 1) this->RefuseInPlace(bottom, top);
   ENFORCE(!param.has_axis() || !param.has_slice_dim()) << "give axis or slice_dim, not both";
   axis_ = bottom[0]->CanonicalAxisIndex(param.has_slice_dim() ? static_cast<int>(param.slice_dim())
                                                               : param.axis());

@@ -8,8 +8,8 @@ namespace caffe {
 template <typename Dtype>
 void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                 const vector<Blob<Dtype>*>& top) {
+  this->RefuseInPlace(bottom, top);
   for (Blob<Dtype>* blob : top) {
-    ENFORCE(blob != bottom[0]) << "cannot work in place";
     blob->ReshapeLike(*bottom[0]);
     blob->ShareData(*bottom[0]);
   }

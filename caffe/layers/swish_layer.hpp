@@ -15,6 +15,7 @@ class SwishLayer : public NeuronLayer<Dtype> {
  public:
   explicit SwishLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   const char* type() const override { return "Swish"; }
+  bool BackwardReadsItsOutput() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

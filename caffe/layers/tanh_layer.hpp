@@ -14,6 +14,7 @@ class TanHLayer : public NeuronLayer<Dtype> {
  public:
   explicit TanHLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   const char* type() const override { return "TanH"; }
+  bool BackwardReadsItsOutput() const override { return true; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

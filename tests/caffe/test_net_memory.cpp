@@ -65,6 +65,77 @@ TEST(NetMemory, BranchesInPlaceLayersAndTwoLosses) {
                      0.95);
 }
 
+// Two convolutions that both `more` and a loss read; c1 makes what c2 reads.
+string NetWith(const string& more) {
+  return R"(
+      layer { name: "in" type: "DummyData" top: "x" top: "t"
+              dummy_data_param { shape { dim: 3 dim: 4 dim: 6 dim: 6 } shape { dim: 3 dim: 4 dim: 6 dim: 6 }
+                                 data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
+      layer { name: "c0" type: "Convolution" bottom: "x" top: "c0"
+              convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+      layer { name: "c1" type: "Convolution" bottom: "c0" top: "c1"
+              convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+      layer { name: "c2" type: "Convolution" bottom: "c1" top: "c2"
+              convolution_param { num_output: 4 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+      )" +
+         more + " layer { name: 'loss' type: 'EuclideanLoss' bottom: 'y' bottom: 't' top: 'l' }";
+}
+
+// What gives its bottom no gradient leaves the bottom's diff zero, which a Split or a Slice adds.
+TEST(NetMemory, ReadersWithoutAGradient) {
+  const string end =
+      "layer { name: 'c3' type: 'Convolution' bottom: 'c2' top: 'c3'"
+      "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }"
+      "layer { name: 'c4' type: 'Convolution' bottom: 'c3' top: 'y'"
+      "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }";
+  for (const char* reader :
+       {"layer { name: 'dead' type: 'Silence' bottom: 'c1' }",
+        "layer { name: 'dead' type: 'ArgMax' bottom: 'c1' top: 'a' }",
+        "layer { name: 'dead' type: 'Convolution' bottom: 'c1' top: 'a'"
+        "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }",
+        "layer { name: 'f' type: 'Convolution' bottom: 'c1' top: 'f' propagate_down: false"
+        "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }"
+        "layer { name: 'r' type: 'Reduction' bottom: 'f' top: 'r' loss_weight: 0.1"
+        "  reduction_param { operation: SUMSQ } }",
+        "layer { name: 's' type: 'Slice' bottom: 'c1' top: 's1' top: 's2' }"
+        "layer { name: 'dead' type: 'Silence' bottom: 's1' }"
+        "layer { name: 'r' type: 'Reduction' bottom: 's2' top: 'r' loss_weight: 0.1"
+        "  reduction_param { operation: SUMSQ } }"}) {
+    SCOPED_TRACE(reader);
+    ExpectSameTraining(NetFromText(NetWith(reader + end)), 0.98);
+    ExpectSameTraining(NetFromText(NetWith(end + reader)), 0.98);
+  }
+}
+
+TEST(NetMemory, AnOutputThatALayerInPlaceEnds) {
+  ExpectSameTraining(
+      NetFromText(NetWith(
+          "force_backward: true"
+          " layer { name: 'side' type: 'Convolution' bottom: 'c1' top: 'side'"
+          "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }"
+          " layer { name: 'act' type: 'BNLL' bottom: 'side' top: 'side' }"
+          " layer { name: 'c3' type: 'Convolution' bottom: 'c2' top: 'y'"
+          "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } "
+          "}")),
+      0.98);
+}
+
+TEST(NetMemory, SumsOfSums) {
+  const string conv =
+      "layer { name: 'end' type: 'Convolution' bottom: 's' top: 'y'"
+      "  convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }";
+  for (const char* sums :
+       {"layer { name: 's1' type: 'Eltwise' bottom: 'c2' bottom: 'c0' top: 's1' }"
+        "layer { name: 's2' type: 'Eltwise' bottom: 's1' bottom: 'c1' top: 's' }",
+        "layer { name: 's1' type: 'Eltwise' bottom: 'c2' bottom: 'c0' top: 's1' }"
+        "layer { name: 's2' type: 'Eltwise' bottom: 's1' bottom: 'c1' top: 's2' }"
+        "layer { name: 's3' type: 'Eltwise' bottom: 's2' bottom: 'c0' top: 's3' }"
+        "layer { name: 's4' type: 'Eltwise' bottom: 'c1' bottom: 's3' top: 's' }"}) {
+    SCOPED_TRACE(sums);
+    ExpectSameTraining(NetFromText(NetWith(sums + conv)), 0.98);
+  }
+}
+
 TEST(NetMemory, NetsForTestingKeepTheirOutputsOnly) {
   // With the batch's statistics: untrained running ones would give a loss that is not a number.
   NetParameter param = ModelWithoutData("resnet20/train_val.prototxt", TEST, 8);
@@ -107,6 +178,21 @@ TEST(NetMemory, BatchMayGrow) {
       FillGaussian<float>(each->input_blobs()[0], batch);
     }
     EXPECT_EQ(Train(&net, 1), Train(&thrifty, 1)) << batch;
+  }
+}
+
+TEST(NetMemory, BatchMayHaveBeenLarger) {
+  Net<float> net(NetFromText(R"(
+      layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 500 dim: 40 } } }
+      layer { name: "p" type: "Power" bottom: "x" top: "a" power_param { shift: 1 } }
+      layer { name: "q" type: "Power" bottom: "a" top: "b" power_param { scale: 2 } }
+      layer { name: "r" type: "Reduction" bottom: "b" top: "l" })"));
+  net.input_blobs()[0]->Reshape({2, 40});
+  net.ReuseMemory(false);
+  net.input_blobs()[0]->Reshape({500, 40});
+  net.Reshape();
+  for (const auto& blob : net.blobs()) {
+    EXPECT_GE(blob->data()->size(), blob->count() * sizeof(float)) << blob->shape_string();
   }
 }
 

@@ -150,6 +150,27 @@ TEST_F(LookaheadTest, ThetaTakesTheSameStepAsInJoint) {
   }
 }
 
+// Strengths that rise over the TRAIN passes rise at the same rate in every net of a task.
+TEST_F(LookaheadTest, EveryNetCountsItsOwnPasses) {
+  const string body =
+      Replaced(kBody, "layer { name: \"mp2\" type: \"MetaPerturb\" bottom: \"conv2\"",
+               "layer { name: \"drop\" type: \"DropBlock\" bottom: \"conv2\" top: \"drop\" } "
+               "layer { name: \"mp2\" type: \"MetaPerturb\" bottom: \"drop\"");
+  WriteNet("net.prototxt", kData + body + kHead, "noise: MEAN", "");
+  for (const auto scheme : {MetaSolverParameter::JOINT, MetaSolverParameter::LOOKAHEAD}) {
+    MetaSolverParameter run = Run();
+    run.set_bilevel(scheme);
+    if (scheme == MetaSolverParameter::JOINT) run.clear_lookahead_rate();
+    MetaSolver<float> solver(run);
+    solver.Step(3);
+    MetaTask<float>& task = *solver.tasks()[0];
+    for (const Net<float>* net : {&task.theta_net(), &task.val_net()}) {
+      EXPECT_EQ(net->layer_by_name("drop")->blobs()[0]->cpu_data()[0], 3);
+      EXPECT_EQ(net->layer_by_name("mp2")->blobs()[3]->cpu_data()[0], 3);
+    }
+  }
+}
+
 TEST_F(LookaheadTest, RestoredRunIsBitwiseTheSame) {
   WriteNet("net.prototxt", string(kData) + kBody + kHead, "anneal_iter: 4",
            "mirror: true crop_size: 5");

@@ -128,6 +128,23 @@ TEST_F(MetaPerturbRuns, GoesOnWhereItWasStopped) {
   EXPECT_NE(output_.find("Run 2: training the target"), string::npos) << output_;
 }
 
+// A score is of a phi and a target: when one has changed, it is measured again.
+TEST_F(MetaPerturbRuns, KeptScoresOfOthersDoNotCount) {
+  ASSERT_EQ(Train("--runs=2 --select_on=solver.prototxt"), 0) << output_;
+  const string first = Read("run_selection.csv");
+  Write("solver.prototxt", Read("solver.prototxt") + " momentum: 0.9");
+  ASSERT_EQ(Train("--runs=2 --select_on=solver.prototxt --snapshot=latest"), 0) << output_;
+  EXPECT_NE(output_.find("Run 0: training the target"), string::npos) << output_;
+  const string second = Read("run_selection.csv");
+  EXPECT_NE(second, first);
+  string run = Read("run.prototxt");
+  Write("run.prototxt", run.replace(run.find("max_iter: 4"), 11, "max_iter: 6"));
+  ASSERT_EQ(Train("--runs=2 --select_on=solver.prototxt --snapshot=latest"), 0) << output_;
+  EXPECT_NE(output_.find("Run 1: training the target"), string::npos) << output_;
+  ASSERT_EQ(Train("--runs=2 --select_on=solver.prototxt --snapshot=latest"), 0) << output_;
+  EXPECT_EQ(output_.find("training the target"), string::npos) << output_;
+}
+
 TEST_F(MetaPerturbRuns, Mistakes) {
   const auto expect = [&](const string& arguments, const vector<string>& parts) {
     ExpectToolError("metaperturb", "train --solver=run.prototxt " + arguments, parts);

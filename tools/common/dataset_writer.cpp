@@ -54,7 +54,8 @@ std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
         << "class " << label << " has " << seen[label] << " images where "
         << subset.skip_per_class + std::max(1, subset.per_class) << " are asked for";
   }
-  ENFORCE(!chosen.empty()) << "no image is left";
+  ENFORCE(!chosen.empty()) << "of " << labels.size() << " images none is left when "
+                           << subset.skip_per_class << " per class are left out";
   return chosen;
 }
 

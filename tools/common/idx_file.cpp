@@ -26,8 +26,9 @@ IdxFile::IdxFile(const std::string& name, std::string content, int axes)
     size *= extent.back();
   }
   data = 4 + 4 * axes;
-  ENFORCE(bytes.size() == data + size) << name << ": is truncated: " << bytes.size()
-                                       << " bytes where " << data + size << " are expected";
+  ENFORCE(bytes.size() == data + size)
+      << name << (bytes.size() < data + size ? ": is truncated: " : ": is too long: ")
+      << bytes.size() << " bytes where " << data + size << " are expected";
 }
 
 IdxImages::IdxImages(const std::string& images_name, std::string images_content,

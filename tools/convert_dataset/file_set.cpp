@@ -89,6 +89,7 @@ void FileSet::AddFolder(int source) {
   const auto options = fs::directory_options::follow_directory_symlink;
   try {
     for (const auto& entry : fs::recursive_directory_iterator(root, options)) {
+      ENFORCE(entry.exists()) << entry.path().string() << ": is a symbolic link to nothing";
       if (entry.is_regular_file()) {
         Add(entry.path().lexically_relative(root).generic_string(), {source, false, ""});
       }

@@ -1,5 +1,7 @@
 // Data sets with one file per image in a folder per class.
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -18,9 +20,16 @@ namespace {
 bool IsImage(const string& path) {
   string extension = std::filesystem::path(path).extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(), ::tolower);
-  static const std::set<string> kImages = {".jpg", ".jpeg", ".png", ".bmp",  ".ppm",
-                                           ".pgm", ".pbm",  ".tif", ".tiff", ".webp"};
+  static const std::set<string> kImages = {".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".bmp",
+                                           ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".webp"};
   return kImages.count(extension) > 0;
+}
+
+// What a data set has beside its images: lists, descriptions, licences.
+bool IsText(const string& path) {
+  static const std::set<string> kTexts = {"",    ".csv", ".htm", ".html", ".json", ".mat",
+                                          ".md", ".pdf", ".txt", ".xml",  ".yaml", ".yml"};
+  return kTexts.count(std::filesystem::path(path).extension().string()) > 0;
 }
 
 vector<string> Components(const string& path) {
@@ -36,9 +45,17 @@ struct Image {
 
 vector<Image> Images(const FileSet& files) {
   vector<Image> images;
+  vector<string> others;
   for (const string& path : files.Paths()) {
-    if (IsImage(path)) images.push_back({path, Components(path)});
+    if (IsImage(path)) {
+      images.push_back({path, Components(path)});
+    } else if (!IsText(path)) {
+      others.push_back(path);
+    }
   }
+  LOG_IF(WARNING, !others.empty())
+      << others.size() << " file(s) are left out, as their names do not end as an image's: "
+      << files.Where(others.front()) << (others.size() > 1 ? ", ..." : "");
   ENFORCE(!images.empty()) << files.Describe() << ": there are no images";
   // Folders around all images tell nothing.
   for (;;) {

@@ -230,7 +230,7 @@ vector<double> Radii() {
   for (string item; std::getline(list, item, ',');) {
     char* end = nullptr;
     radii.push_back(std::strtod(item.c_str(), &end));
-    ENFORCE(!item.empty() && *end == '\0' && radii.back() > 0)
+    ENFORCE(!item.empty() && *end == '\0' && radii.back() > 0 && std::isfinite(radii.back()))
         << "--epsilon=" << FLAGS_epsilon << ": '" << item << "' is no positive number";
   }
   return radii;

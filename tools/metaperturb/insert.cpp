@@ -21,9 +21,9 @@ DEFINE_string(model, "", "The network, a prototxt");
 DEFINE_string(output, "", "What is written");
 DEFINE_string(phi, "",
               "File with phi, for the new layers' metaperturb_param.phi; default: the one that "
-              "comes with the project; none: phi is drawn at random");
+              "comes with the project, with --shared none; none: phi is drawn at random");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");
-DEFINE_double(spatial_norm_factor, 32, "Height of the network's input");
+DEFINE_double(spatial_norm_factor, 32, "Height of the network's input (generate: what it takes)");
 DEFINE_string(
     host, metaperturb::kHasField ? "metaperturb" : "caffe",
     "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "

@@ -105,7 +105,9 @@ const std::map<std::string, Command>& Commands() {
          {"seed", "The solvers' random_seed; negative: they have none"},
          "phi",
          "spatial_norm_factor",
-         {"anneal_iter", "Passes over which the perturbation rises; 0: 40 % of max_iter"},
+         {"anneal_iter",
+          "Passes over which the perturbation rises; 0: 40 % of max_iter in a folder, none "
+          "in a single file"},
          "host"}}},
       {"evaluate",
        {RunEvaluate,

@@ -53,7 +53,9 @@ Run ReadLog(const string& name, const string& file) {
       run.accuracy.emplace_back(iteration, value);
     }
   }
-  ENFORCE(!run.loss.empty()) << file << ": has no line with an iteration's loss";
+  ENFORCE(!run.loss.empty()) << file
+                             << ": has no line with an iteration's loss (caffe train writes them "
+                                "every `display` iterations)";
   return run;
 }
 

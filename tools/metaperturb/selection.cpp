@@ -8,6 +8,7 @@
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "util/atomic_file.hpp"
+#include "util/checksum.hpp"
 #include "util/error.hpp"
 
 using namespace caffe;  // NOLINT
@@ -30,6 +31,18 @@ string Format(const PhiScore& score) {
   return text.str();
 }
 
+// What a score is of: the phi file's checksum and that of the target's solver and net.
+string KeyOf(const SolverParameter& target, const string& phi_file) {
+  return std::to_string(FileCrc32(phi_file)) + ' ' + std::to_string(MessageCrc32(target));
+}
+
+// "accuracy 1 0.75", then the key in a line of its own.
+bool ReadKept(const string& file, const string& key, PhiScore* score) {
+  std::ifstream stream(file);
+  string found;
+  return Parse(&stream, score) && std::getline(stream >> std::ws, found) && found == key;
+}
+
 // Text for AllGather: a line "INDEX SCORE" per run that this process scored.
 string ScoreMine(const MetaSolverParameter& param, int count, const SolverParameter& target,
                  bool resume, const ProcessGroup& group, const ActionCallback& action) {
@@ -37,14 +50,14 @@ string ScoreMine(const MetaSolverParameter& param, int count, const SolverParame
   for (int i = group.rank(); i < count; i += group.size()) {
     const MetaSolverParameter run = RunOf(param, i, count);
     const string kept = run.snapshot_prefix() + ".score";
+    const string key = KeyOf(target, PhiFile(run));
     PhiScore score;
-    std::ifstream file(kept);
-    if (!resume || !Parse(&file, &score)) {
+    if (!resume || !ReadKept(kept, key, &score)) {
       LOG(INFO) << "Run " << i << ": training the target with " << PhiFile(run);
       bool stopped = false;
       score = ScorePhi(target, PhiFile(run), action, &stopped);
       if (stopped) break;
-      WriteFile(kept, Format(score));
+      WriteFile(kept, Format(score) + key + '\n');
     }
     lines += std::to_string(i) + ' ' + Format(score);
   }

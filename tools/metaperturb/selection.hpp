@@ -13,7 +13,7 @@ caffe::MetaSolverParameter RunOf(const caffe::MetaSolverParameter& param, int in
 /// Scores the phi of every run on the target, the runs spread over the processes (collective), and
 /// copies the best to PREFIX_phi.caffemodel; the first of equals. PREFIX_selection.csv has a row
 /// run,seed,SCORE,phi per run. A score is kept in PREFIX_runINDEX.score, and with `resume` taken
-/// from there. False if `action` ended it early.
+/// from there if it is of the same phi, target solver and net. False if `action` ended it early.
 bool SelectRun(const caffe::MetaSolverParameter& param, int count,
                const caffe::SolverParameter& target, bool resume, caffe::ProcessGroup* group,
                const caffe::ActionCallback& action);
