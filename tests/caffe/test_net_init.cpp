@@ -291,6 +291,46 @@ TEST(NetBackward, ForceBackward) {
   EXPECT_TRUE(net.layer_by_name("a")->param_propagate_down(0));
 }
 
+TEST(NetInit, LayersThatCannotWorkInPlace) {
+  for (const char* layer :
+       {"type: 'Concat' bottom: 'x' bottom: 'x' top: 'x'", "type: 'Reduction' bottom: 'x' top: 'x'",
+        "type: 'ArgMax' bottom: 'x' top: 'x'", "type: 'Accuracy' bottom: 'x' bottom: 'x' top: 'x'",
+        "type: 'EuclideanLoss' bottom: 'x' bottom: 'x' top: 'x'",
+        "type: 'SoftmaxWithLoss' bottom: 'x' bottom: 'x' top: 'x'",
+        "type: 'SoftTargetLoss' bottom: 'x' bottom: 'x' top: 'x'",
+        "type: 'Slice' bottom: 'x' top: 'x' top: 'y'",
+        "type: 'ReLU' bottom: 'x' top: 'x' relu_param { negative_slope: -1 }"}) {
+    SCOPED_TRACE(layer);
+    const LayerParameter param = LayerFromText("name: 'l' " + string(layer));
+    Blob<float> x(2, 2, 1, 1), y;
+    vector<Blob<float>*> bottom(param.bottom_size(), &x), top = {&x, &y};
+    top.resize(param.top_size());
+    EXPECT_ERROR(LayerRegistry<float>::CreateLayer(param)->SetUp(bottom, top), "work in place");
+  }
+}
+
+// Of the lines that a net logs when it is made, those with `part`.
+int Warnings(const string& layers, const string& part) {
+  ::testing::internal::CaptureStderr();
+  Make(kInput + Fc("a", "x") + layers + Fc("b", "a") +
+       "layer { name: 'r' type: 'Reduction' bottom: 'b' top: 'r' loss_weight: 1 }");
+  const string log = ::testing::internal::GetCapturedStderr();
+  int count = 0;
+  for (size_t at = 0; (at = log.find(part, at)) != string::npos; ++at) ++count;
+  return count;
+}
+
+TEST(NetInit, OutputsThatALayerInPlaceTakesAway) {
+  const auto in_place = [](const string& type) {
+    return "layer { name: '" + type + "' type: '" + type + "' bottom: 'a' top: 'a' } ";
+  };
+  const string part = "wrote in place and needs for its gradient";
+  EXPECT_EQ(Warnings(in_place("ReLU") + in_place("Scale"), part), 1);
+  EXPECT_EQ(Warnings(in_place("TanH") + in_place("Dropout"), part), 1);
+  EXPECT_EQ(Warnings(in_place("ReLU") + in_place("Dropout"), part), 0);
+  EXPECT_EQ(Warnings(in_place("Scale") + in_place("ReLU"), part), 0);
+}
+
 TEST(NetInit, Errors) {
   EXPECT_ERROR(Make("layer { name: 'c' type: 'Convolutoin' }"),
                "layer 'c' (Convolutoin): unknown layer type 'Convolutoin' (did you mean "

@@ -106,6 +106,24 @@ TEST_F(BadInput, Definitions) {
   ExpectError("caffe", "test --model=open.prototxt --weights=x", {"open.prototxt:2:18: "});
   ExpectError("metaperturb", "insert --model=open.prototxt --output=x", {"open.prototxt:2:18: "});
   ExpectError("caffe", "time --model=db/data.mdb", {"db/data.mdb:1:1: "});
+  Net("kernel_size: 3", "kernel_size: 3 pad: 4294967295");
+  ExpectError("caffe", kTrain, {"net.prototxt: layer 'conv' (Convolution): pad is 4294967295"});
+}
+
+// What shows in a pass is told with the file, too.
+TEST_F(BadInput, Passes) {
+  Net("bottom: \"mp\" top: \"fc\"", "bottom: \"step\" top: \"fc\"");
+  Write("net.prototxt",
+        Replaced(Read("net.prototxt"), "layer { name: \"fc\"",
+                 "layer { name: 'step' type: 'Threshold' bottom: 'mp' top: 'step' }\n"
+                 "layer { name: \"fc\""));
+  ExpectError("caffe", kTrain,
+              {"net.prototxt: layer 'step' (Threshold): Threshold has no gradient"});
+  ExpectError("caffe", "time --model=net.prototxt --iterations=1",
+              {"net.prototxt: layer 'step' (Threshold): "});
+  Net("num_output: 3", "num_output: 2");
+  ExpectError("caffe", "time --model=net.prototxt --iterations=1",
+              {"net.prototxt: layer 'loss' (SoftmaxWithLoss): ", "label 2"});
 }
 
 TEST_F(BadInput, DefinitionsForMetaTraining) {
@@ -253,7 +271,10 @@ TEST_F(BadInput, SolverValues) {
     Write("solver.prototxt", Replaced(kSolver, from, to));
     ExpectError("caffe", kTrain, {"solver.prototxt: " + message});
   };
+  expect("clip_gradients: nan", "clip_gradients is not a number");
+  expect("weights: ','", "weights is ',', which names no file");
   replaced("base_lr: 0.01", "base_lr: -0.01", "base_lr is -0.01");
+  replaced("base_lr: 0.01", "base_lr: inf", "base_lr is inf");
   Write("meta.prototxt", Replaced(kMeta, "base_lr: 0.01", "base_lr: -0.01"));
   MetaNet();
   ExpectError("metaperturb", kMetaTrain, {"meta.prototxt: theta: base_lr is -0.01"});

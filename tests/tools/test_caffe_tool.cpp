@@ -132,6 +132,10 @@ TEST_F(CaffeTool, WarnsOfWhatHasNoEffect) {
   Write("net.prototxt", string(kNet).replace(string(kNet).find("SoftmaxWithLoss"), 15, "Accuracy"));
   ASSERT_EQ(Run("train --solver=solver.prototxt"), 0) << output_;
   EXPECT_TRUE(Printed("W.*net 'small' has no loss: nothing is learned")) << output_;
+  EXPECT_FALSE(Printed("nothing is tested")) << output_;
+  Write("solver.prototxt", string(kSolver) + "max_iter: 1 test_interval: 1");
+  ASSERT_EQ(Run("train --solver=solver.prototxt"), 0) << output_;
+  EXPECT_TRUE(Printed("W.*test_interval is set, but test_iter is not")) << output_;
 }
 
 TEST_F(CaffeTool, StartingWeightsPullAResumedRunToo) {
@@ -166,9 +170,19 @@ TEST_F(CaffeTool, Arguments) {
   }
   ExpectError("train --solver=solver.prototxt --snapshot=a --weights=b", {"cannot both be given"});
   ExpectError("train --solver=solver.prototxt --sigint_effect=x", {"--sigint_effect=x"});
+  ExpectError("test --model=net.prototxt --weights=,", {"--weights=,: names no file"});
+  ExpectError("train --solver=solver.prototxt --weights=,", {"weights is ',', which names no"});
+  ExpectError("train --solver=solver.prototxt --log_dir=logs", {"--log_dir=logs: is no folder"});
   ExpectError("time --model=net.prototxt --phase=X", {"--phase=X"});
   ExpectError("time --model=net.prototxt --iterations=0", {"--iterations=0"});
   EXPECT_EQ(Run(""), 1);
+}
+
+TEST_F(CaffeTool, LogsAreFilesBesideTheTerminal) {
+  fs::create_directory(directory_ + "/logs");
+  ASSERT_EQ(Run("train --solver=solver.prototxt --log_dir=logs"), 0) << output_;
+  EXPECT_TRUE(Printed("Optimization Done"));
+  EXPECT_NE(Read("logs/caffe.INFO").find("Optimization Done"), string::npos);
 }
 
 TEST_F(CaffeTool, GpuModeInASolverFileIsAWarningWithoutAGpu) {

@@ -131,6 +131,12 @@ TEST_F(ConvertIdx, Errors) {
   Write("cut", bytes.substr(0, bytes.size() - 1));
   ExpectToolError("convert_idx", "--images=cut --labels=labels --output=db",
                   {"cut: is truncated: 255 bytes where 256 are expected"});
+  Write("long", bytes + "x");
+  ExpectToolError("convert_idx", "--images=long --labels=labels --output=db",
+                  {"long: is too long: 257 bytes where 256 are expected"});
+  ExpectToolError("convert_idx", kFiles + "--output=db pad=4", {"unexpected argument 'pad=4'"});
+  ExpectToolError("convert_idx", kFiles + "--output=db --skip_per_class=1000",
+                  {"none is left when 1000 per class are left out"});
   Gzip("images");
   const string packed = Read("images.gz");
   Write("cut.gz", packed.substr(0, packed.size() - 12));

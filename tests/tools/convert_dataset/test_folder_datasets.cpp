@@ -108,6 +108,7 @@ TEST_F(FolderDatasets, AnyFolder) {
                 "--dataset=folder --source=a --output=out --size=8 --pad=0 --test_per_class=2"),
             0)
       << output_;
+  EXPECT_EQ(output_.find("left out"), string::npos) << output_;
   const auto train = Centres("train", 8), test = Centres("test", 8);
   EXPECT_EQ(train.at(0).size(), 4u);
   EXPECT_EQ(train.at(1).size(), 4u);
@@ -125,6 +126,17 @@ TEST_F(FolderDatasets, AnyFolder) {
   }
   ExpectToolError("convert_dataset", "--dataset=folder --source=few --output=e --test_per_class=2",
                   {"folder: class 'cat' has no image left to train on"});
+  // What is not taken is told, and a link to nothing is no smaller data set.
+  WriteIn("few/cat/2.gif", "GIF");
+  WriteIn("few/cat/3.gif", "GIF");
+  ASSERT_EQ(Run("convert_dataset", "--dataset=folder --source=few --output=o --size=8 --pad=0"), 0);
+  EXPECT_NE(output_.find("2 file(s) are left out, as their names do not end as an image's: "
+                         "few/cat/2.gif, ..."),
+            string::npos)
+      << output_;
+  std::filesystem::create_symlink("nowhere.png", Path("few/dog/9.png"));
+  ExpectToolError("convert_dataset", "--dataset=folder --source=few --output=e",
+                  {"few/dog/9.png: is a symbolic link to nothing"});
   const string jpeg = "j/cat/1.jpg";
   WriteImage(jpeg, 50);
   WriteImage("j/dog/1.jpg", 50);
