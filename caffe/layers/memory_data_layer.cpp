@@ -23,6 +23,7 @@ void MemoryDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
 template <typename Dtype>
 void MemoryDataLayer<Dtype>::AddDatumVector(const vector<Datum>& datum_vector) {
   added_data_.Reshape(static_cast<int>(datum_vector.size()), channels_, height_, width_);
+  this->data_transformer_->SetRecord(this->random_key(), added_++);
   this->data_transformer_->Transform(datum_vector, &added_data_);
   vector<int> labels;
   for (const Datum& datum : datum_vector) labels.push_back(datum.label());
@@ -35,6 +36,7 @@ void MemoryDataLayer<Dtype>::AddMatVector(const vector<cv::Mat>& mat_vector,
   ENFORCE(mat_vector.size() == labels.size())
       << mat_vector.size() << " images with " << labels.size() << " labels";
   added_data_.Reshape(static_cast<int>(mat_vector.size()), channels_, height_, width_);
+  this->data_transformer_->SetRecord(this->random_key(), added_++);
   this->data_transformer_->Transform(mat_vector, &added_data_);
   Take(labels);
 }

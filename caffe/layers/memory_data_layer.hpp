@@ -44,6 +44,7 @@ class MemoryDataLayer : public BaseDataLayer<Dtype> {
   Dtype* labels_ = nullptr;
   int n_ = 0;
   uint64_t first_pass_ = 0;  // the pass that begins with image 0
+  uint64_t added_ = 0;       // calls of AddDatumVector and AddMatVector so far
   Blob<Dtype> added_data_, added_label_;
 };
 

@@ -176,7 +176,7 @@ bool ReadImageToDatum(const string& filename, int label, int height, int width, 
     string bytes;
     const cv::Mat native =
         ReadBytes(filename, &bytes) ? TryDecode(bytes, cv::IMREAD_UNCHANGED) : cv::Mat();
-    if (native.channels() == image.channels()) return ReadFileToDatum(filename, label, datum);
+    if (native.type() == image.type()) return ReadFileToDatum(filename, label, datum);
   }
   vector<uchar> bytes;
   ENFORCE(cv::haveImageWriter("x." + encoding)) << "unknown image encoding '" << encoding << "'";

@@ -104,6 +104,16 @@ TEST_F(ConvertIdx, SubsetsAreRelabelledAndDisjoint) {
 }
 
 // The tool's own flags, those of tools/common/ among them, and not the libraries'.
+TEST_F(ConvertIdx, ClassesThatAreTooSmallAreTold) {
+  ASSERT_EQ(Run("convert_idx", kFiles + "--output=all --per_class=11"), 0) << output_;
+  EXPECT_NE(output_.find("class 3 has 10 images; --per_class is 11"), string::npos) << output_;
+  string labels = BigEndian(0x801) + BigEndian(40) + string(39, '\0');
+  Write("uneven", labels + '\1');
+  ExpectToolError("convert_idx", "--images=images --labels=uneven --output=db --skip_per_class=1",
+                  {"class 1 has no image left"});
+  EXPECT_FALSE(Exists("db"));
+}
+
 TEST_F(ConvertIdx, Help) {
   for (const char* flag : {"--help", "--helpshort"}) {
     ASSERT_EQ(Run("convert_idx", flag), 0) << output_;

@@ -280,6 +280,17 @@ TEST_F(MetaPerturbEvaluate, AttacksOnANetWithoutALoss) {
   EXPECT_LT(std::stod(expected.substr(at + 28)), clean);
 }
 
+TEST_F(MetaPerturbEvaluate, AttacksFollowThePredictionAlone) {
+  const string command = " --samples=5 --epsilon=8,60 --attack_steps=5";
+  ASSERT_EQ(Evaluate("--model=net.prototxt" + command), 0) << output_;
+  const string expected = Read("e.json");
+  Write("more.prototxt", Read("net.prototxt") +
+                             "layer { name: 'more' type: 'Reduction' bottom: 'mp' top: 'more'"
+                             "  loss_weight: 1000 reduction_param { operation: SUMSQ } }");
+  ASSERT_EQ(Evaluate("--model=more.prototxt" + command), 0) << output_;
+  EXPECT_EQ(Read("e.json"), expected);
+}
+
 TEST_F(MetaPerturbEvaluate, Mistakes) {
   const auto expect = [&](const string& arguments, const vector<string>& parts) {
     ExpectToolError("metaperturb", "evaluate " + arguments, parts);
@@ -318,6 +329,12 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   string text = Read("net.prototxt");
   text.replace(text.find("num_output: 3"), 13, "num_output: 2");
   Write("two.prototxt", text);
+  text = Read("net.prototxt");
+  const string loss = "type: \"SoftmaxWithLoss\" bottom: \"fc\" bottom: \"label\" top: \"loss\"";
+  text.replace(text.find(loss), loss.size(), "type: 'Softmax' bottom: 'fc' top: 'fc'");
+  Write("place.prototxt", text);
+  expect("--model=place.prototxt --weights=net.caffemodel",
+         {"place.prototxt: layer 'loss' (Softmax) works in place"});
   expect("--model=two.prototxt --weights=net.caffemodel", {"two.prototxt: ", "fc"});
 }
 

@@ -22,7 +22,7 @@ struct Subset {
 
 /// Indices of the records of a subset, shuffled, given every record's label. Two calls with one
 /// seed and disjoint [skip_per_class, skip_per_class + per_class) give disjoint records. An Error
-/// when a class has too few.
+/// when a class of subset.classes has too few.
 std::vector<int> Select(const std::vector<int>& labels, const Subset& subset);
 
 /// The label that a subset gives a class.
@@ -32,8 +32,7 @@ int NewLabel(const Subset& subset, int label);
 std::vector<int> ParseClasses(const std::string& text);
 
 /// Writes `count` records to a new LMDB; record(i) makes them one by one. Keys: "00000000", ...,
-/// with
-/// "_" and name(i) behind where `name` is given. Progress goes to the log, every `log_every`
+/// with "_" and name(i) behind where `name` is given. Progress goes to the log, every `log_every`
 /// records. The records are collected beside `output`, which is there when it is complete, or not
 /// at all.
 void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,

@@ -1,5 +1,7 @@
 #include "tools/common/subset_flags.hpp"
 
+#include <map>
+
 DEFINE_int32(pad, 0, "Zero pixels to add on each side");
 DEFINE_int32(resize, 0, "Height and width to resize the images to, before padding; 0: as they are");
 DEFINE_string(classes, "", "Classes to keep, as in 0,2,5; they become 0, 1, 2. Default: all");
@@ -34,6 +36,16 @@ void WriteSubset(const std::string& output, const std::vector<int>& label,
                  const std::function<caffe::Datum(int)>& image) {
   const Subset subset = SubsetFromFlags();
   const std::vector<int> chosen = Select(label, subset);
+  std::map<int, int> count;
+  for (const int l : label) count[l] += 0;
+  for (const int i : chosen) ++count[label[i]];
+  for (const auto& of_class : count) {
+    if (NewLabel(subset, of_class.first) < 0) continue;
+    ENFORCE(of_class.second > 0) << "class " << of_class.first << " has no image left";
+    LOG_IF(WARNING, of_class.second < subset.per_class)
+        << "class " << of_class.first << " has " << of_class.second << " images; --per_class is "
+        << subset.per_class;
+  }
   WriteLmdb(output, static_cast<int>(chosen.size()), [&](int i) {
     caffe::Datum datum = image(chosen[i]);
     datum.set_label(NewLabel(subset, label[chosen[i]]));

@@ -149,23 +149,24 @@ Part SetApart(const Part& part, const vector<int>& taken) {
   return rest;
 }
 
-// A class whose training images are all taken for other parts is an Error, one with fewer than
-// asked for is told.
-void CheckClasses(const Settings& s, const metaperturb::Dataset& set, const Plan& train) {
+// A class whose training images are all taken for other parts is an Error, one with fewer training
+// or validation images than asked for is told.
+void CheckClasses(const Settings& s, const metaperturb::Dataset& set, const Plan& plan,
+                  int per_class) {
   vector<int> count(set.classes.size()), all(set.classes.size());
   for (const int label : set.train.labels) ++all[label];
-  for (const int i : train.chosen) ++count[train.part->labels[i]];
+  for (const int i : plan.chosen) ++count[plan.part->labels[i]];
   for (size_t label = 0; label < count.size(); ++label) {
     const bool wanted = all[label] > 0 && (s.classes.empty() ||
                                            std::find(s.classes.begin(), s.classes.end(),
                                                      static_cast<int>(label)) != s.classes.end());
     if (!wanted) continue;
-    ENFORCE(count[label] > 0) << s.entry->name << ": class '" << set.classes[label]
-                              << "' has no image left to train on";
-    if (count[label] < s.per_class) {
-      LOG(WARNING) << "class '" << set.classes[label] << "' has " << count[label]
-                   << " training images; --per_class is " << s.per_class;
-    }
+    ENFORCE(count[label] > 0 || plan.name != "train")
+        << s.entry->name << ": class '" << set.classes[label] << "' has no image left to train on";
+    LOG_IF(WARNING, count[label] < per_class)
+        << "class '" << set.classes[label] << "' has " << count[label] << " images to "
+        << (plan.name == "train" ? "train on; --per_class is " : "validate; --val_per_class is ")
+        << per_class;
   }
 }
 
@@ -191,12 +192,13 @@ vector<Plan> MakePlans(const Settings& s, const metaperturb::Dataset& set, Part*
                              << " has a validation part of its own";
     plans.push_back(
         {"val", train, SelectFrom(*train, "val", s.val_per_class, s.per_class, s, s.seed)});
+    CheckClasses(s, set, plans.back(), s.val_per_class);
   } else if (!set.val.empty()) {
     plans.push_back({"val", &set.val, SelectFrom(set.val, "val", 0, 0, s, s.seed)});
   }
   const int skip = s.per_class == 0 ? s.val_per_class : 0;
   plans.push_back({"train", train, SelectFrom(*train, "train", s.per_class, skip, s, s.seed)});
-  CheckClasses(s, set, plans.back());
+  CheckClasses(s, set, plans.back(), s.per_class);
   return plans;
 }
 

@@ -49,7 +49,9 @@ int64_t CountImages(const NetParameter& net) {
     if (layer.type() == "ImageData") {
       std::ifstream list(layer.image_data_param().source());
       int64_t count = 0;
-      for (string line; std::getline(list, line);) count += !line.empty();
+      for (string line; std::getline(list, line);) {
+        count += line.find_first_not_of(" \t\r") != string::npos;
+      }
       return count;
     }
     if (layer.type() != "Data") continue;

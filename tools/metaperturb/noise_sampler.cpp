@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "caffe/util/math_functions.hpp"
 #include "util/error.hpp"
 
 namespace metaperturb {
@@ -32,6 +33,17 @@ NoiseSampler::NoiseSampler(const caffe::NetParameter& param) : net_(param) {
   }
   ENFORCE(labels_) << "no data layer at the beginning has labels as its second top in phase TEST";
   FindScores();
+  // What is followed is the cross entropy of the scores alone: not what else a net adds to its
+  // loss.
+  for (size_t i = 0; i < net_.layers().size(); ++i) {
+    for (size_t j = 0; j < net_.top_vecs()[i].size(); ++j) {
+      const int top = static_cast<int>(j);
+      if (net_.layers()[i]->loss(top) == 0) continue;
+      net_.layers()[i]->set_loss(top, 0);
+      Blob<float>& blob = *net_.top_vecs()[i][j];
+      caffe::caffe_set(blob.count(), 0.0f, blob.mutable_cpu_diff());
+    }
+  }
 }
 
 void NoiseSampler::FindScores() {
@@ -40,9 +52,11 @@ void NoiseSampler::FindScores() {
   for (int i = layers - 1; i >= 0; --i) {
     const string type = net_.layers()[i]->type();
     const bool is_loss = type == "SoftmaxWithLoss" || type == "SoftTargetLoss";
-    has_loss_ = has_loss_ || (is_loss && net_.layers()[i]->loss(0) != 0);
     if (scores_ || (!is_loss && type != "Softmax")) continue;
     scores_ = net_.bottom_vecs()[i][0];
+    ENFORCE(scores_ != net_.top_vecs()[i][0])
+        << "layer '" << net_.layer_names()[i] << "' (" << type
+        << ") works in place, which leaves no scores; give it another top";
     reader = i;
   }
   ENFORCE(scores_)
@@ -92,12 +106,8 @@ void Softmax(const float* score, int classes, double* probability) {
 }  // namespace
 
 const float* NoiseSampler::ImageGradient() {
-  if (has_loss_) {
-    net_.Backward();
-  } else {
-    CrossEntropyGradient();
-    net_.BackwardFrom(scores_layer_);
-  }
+  CrossEntropyGradient();
+  net_.BackwardFrom(scores_layer_);
   return images_->cpu_diff();
 }
 

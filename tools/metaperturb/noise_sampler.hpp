@@ -27,8 +27,8 @@ class NoiseSampler {
   caffe::Blob<float>& images() { return *kept_[images_index_]; }
   /// Runs the layers behind the data on images().
   void Forward();
-  /// The gradient of the loss by the images, after Forward, up to a factor; it must have been asked
-  /// for with force_backward. A net without a loss has the mean cross entropy of the scores.
+  /// The gradient of the scores' mean cross entropy by the images, after Forward, up to a factor;
+  /// it must have been asked for with force_backward. Other losses of the net do not count.
   const float* ImageGradient();
   /// Per sample the softmax of every image, classes() values each.
   void Sample(int samples, std::vector<std::vector<double>>* probabilities);
@@ -42,7 +42,6 @@ class NoiseSampler {
   caffe::Net<float> net_;
   int sources_ = 0;  // leading layers that read data
   caffe::Blob<float>* scores_ = nullptr;
-  bool has_loss_ = false;
   int scores_layer_ = 0;  // the layer that makes the scores
   caffe::Blob<float>* labels_ = nullptr;
   caffe::Blob<float>* images_ = nullptr;

@@ -65,6 +65,34 @@ TYPED_TEST(MemoryDataLayerTest, TransformsAddedImages) {
   EXPECT_EQ(this->run_.top[0]->cpu_data()[2], 10);
 }
 
+TEST(MemoryDataLayer, CropsFollowTheSeed) {
+  const auto crops = [](unsigned int seed) {
+    Caffe::set_random_seed(seed);
+    LayerRun<float> run(LayerFromText("name: 'm' type: 'MemoryData' phase: TRAIN"
+                                      " transform_param { crop_size: 1 } memory_data_param {"
+                                      " batch_size: 8 channels: 1 height: 1 width: 1 }"),
+                        {}, 2);
+    vector<Datum> images;
+    for (int i = 0; i < 8; ++i) {
+      images.push_back(ByteDatum(1, 8, 8, 0));
+      for (int p = 0; p < 64; ++p) (*images.back().mutable_data())[p] = static_cast<char>(p);
+    }
+    auto* layer = dynamic_cast<MemoryDataLayer<float>*>(run.layer.get());
+    vector<float> values;
+    for (int call = 0; call < 2; ++call) {
+      layer->AddDatumVector(images);
+      run.Forward();
+      values.insert(values.end(), run.top[0]->cpu_data(), run.top[0]->cpu_data() + 8);
+    }
+    return values;
+  };
+  const vector<float> first = crops(1);
+  EXPECT_EQ(first, crops(1));
+  EXPECT_NE(first, crops(2));
+  EXPECT_NE(vector<float>(first.begin(), first.begin() + 8),
+            vector<float>(first.begin() + 8, first.end()));
+}
+
 TYPED_TEST(MemoryDataLayerTest, Errors) {
   EXPECT_ERROR(this->run_.Forward(), "has no data");
   vector<TypeParam> data(18), labels(3);
