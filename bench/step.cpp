@@ -27,6 +27,7 @@ DEFINE_int32(steps, 10, "Steps to measure");
 DEFINE_int32(warmup, 3, "Steps before, not measured");
 DEFINE_int32(profile, 3, "Further steps in which the layers are timed one by one; 0: none");
 DEFINE_string(data, "", "LMDB to train from, with random crop and mirror; default: fixed images");
+DEFINE_string(engine, "", "Of the convolutions: CAFFE or CUDNN; default: as without it");
 DEFINE_bool(serve, false, "Measure again for every line of standard input");
 
 namespace {
@@ -47,6 +48,19 @@ caffe::SolverParameter Adam() {
   param.set_display(0);
   param.set_random_seed(1);
   return param;
+}
+
+caffe::NetParameter Model(bool shared_phi) {
+  caffe::NetParameter net = metaperturb::bench::TrainingModel(FLAGS_model, FLAGS_mp, shared_phi,
+                                                              FLAGS_batch, FLAGS_crop, FLAGS_data);
+  if (FLAGS_engine.empty()) return net;
+  caffe::ConvolutionParameter::Engine engine;
+  ENFORCE(caffe::ConvolutionParameter::Engine_Parse(FLAGS_engine, &engine))
+      << "--engine=" << FLAGS_engine << ": CAFFE or CUDNN";
+  for (caffe::LayerParameter& layer : *net.mutable_layer()) {
+    if (layer.type() == "Convolution") layer.mutable_convolution_param()->set_engine(engine);
+  }
+  return net;
 }
 
 // What was started runs until then.
@@ -106,6 +120,7 @@ void AddHead(JsonLine* line) {
       .Add("model", FLAGS_model)
       .Add("mp", FLAGS_mp)
       .Add("pass", FLAGS_pass)
+      .Add("engine", FLAGS_engine)
       .Add("batch", FLAGS_batch)
       .Add("threads", metaperturb::bench::Threads())
       .Add("gpu", FLAGS_gpu);
@@ -129,8 +144,7 @@ double DataWait(const Net<float>& net) {
 
 void Train() {
   caffe::SolverParameter param = Adam();
-  *param.mutable_train_net_param() = metaperturb::bench::TrainingModel(
-      FLAGS_model, FLAGS_mp, false, FLAGS_batch, FLAGS_crop, FLAGS_data);
+  *param.mutable_train_net_param() = Model(false);
   caffe::AdamSolver<float> solver(param);
   Net<float>& net = *solver.net();
   net.ReuseMemory();  // as `caffe train` does
@@ -198,8 +212,7 @@ class NetFile {
 void Meta() {
   ENFORCE(FLAGS_mp) << "--pass=meta needs --mp";
   ENFORCE(FLAGS_data.empty()) << "--pass=meta takes no --data";
-  const NetFile file(
-      metaperturb::bench::TrainingModel(FLAGS_model, true, true, FLAGS_batch, FLAGS_crop));
+  const NetFile file(Model(true));
   caffe::MetaSolverParameter run;
   run.set_net(file.path());
   run.add_task();

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Measures training steps on a GPU beside PyTorch's, and prints the ratios as a table in Markdown.
+
+    bench/compare_gpu.py --build=build --python=PYTHON --data=LMDB [--models=resnet20] [--rounds=5] [--steps=20]
+
+Needs a build with CUDA and -DMETAPERTURB_BENCH=ON, a PYTHON whose torch sees the same GPU, and an LMDB of images of at
+least 32x32 with three channels (`metaperturb prepare` or convert_cifar make one): ours reads it from the GPU's memory,
+with random crops and mirrorings, where PyTorch's batch is always the same. All programs are started first, then
+measured in turn, round by round; a ratio is the median over the rounds of the ratio within a round. Every step is
+waited for. Float with TF32, Adam, phi frozen.
+"""
+import argparse
+import concurrent.futures
+import os
+import statistics
+import subprocess
+import sys
+
+import compare
+
+EAGER = [("eager", formula) for formula in compare.FORMULAS]
+COMPILED = [("compile", formula) for formula in compare.FORMULAS]
+# what / what, model, at most, as the project set itself for one H200
+TARGETS = {
+    ("plain", "eager"): 0.35, ("plain", "compile"): 0.7, ("mp", "eager mp"): 0.15, ("mp", "compile mp"): 0.4,
+    ("mp", "plain"): 1.25,
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", help="folder of the build")
+    parser.add_argument("--python", default=sys.executable, help="a python with torch")
+    parser.add_argument("--data", required=True, help="LMDB to train from")
+    parser.add_argument("--models", default="resnet20", help="of resnet20, vgg9, mobilenet")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="per round and program")
+    parser.add_argument("--engine", default="", help="of our convolutions: CAFFE or CUDNN; default: the default")
+    options = parser.parse_args()
+    if min(options.rounds, options.steps, options.batch - 1) < 1:
+        compare.fail("--rounds and --steps are at least 1, --batch 2")
+    return options
+
+
+def commands(options, model):
+    """Name -> command of all programs that are measured for a model."""
+    common = ["--model=" + model, "--batch=%d" % options.batch, "--steps=%d" % options.steps, "--warmup=10"]
+    ours = [os.path.join(options.build, "bin", "bench_step"), "--gpu=0", "--data=" + options.data, "--profile=0",
+            "--engine=" + options.engine] + common
+    theirs = [options.python, os.path.join(compare.here, "torch_step.py"), "--device=cuda", "--threads=4"] + common
+    found = {"plain": ours, "mp": ours + ["--mp"]}
+    for mode, formula in EAGER + COMPILED:
+        found[mode] = theirs + ["--mode=" + mode]
+        found[mode + " mp " + formula] = theirs + ["--mode=" + mode, "--mp", "--formula=" + formula]
+    return found
+
+
+def start(commands):
+    """All at once: most of it is waiting for torch.compile."""
+    def server(command):
+        try:
+            return compare.Server(command, 4)
+        except SystemExit as error:
+            compare.say(str(error))
+            return None
+    with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
+        found = dict(zip(commands, pool.map(server, commands.values())))
+    return {name: each for name, each in found.items() if each}
+
+
+def measure(options, model):
+    servers = start(commands(options, model))
+    rounds = []
+    for i in range(options.rounds):
+        rounds.append({name: server.measure()["median_ms"] for name, server in servers.items()})
+        # The fastest of the ways to say the formula stands for PyTorch.
+        for mode in ("eager", "compile"):
+            ways = [value for name, value in rounds[-1].items() if name.startswith(mode + " mp ")]
+            if ways:
+                rounds[-1][mode + " mp"] = min(ways)
+        compare.say("  round %d: %s" % (i + 1, ", ".join("%s %.2f ms" % each for each in rounds[-1].items())))
+    for server in servers.values():
+        server.stop()
+    for (over, under), target in TARGETS.items():
+        if over not in rounds[0] or under not in rounds[0]:
+            print("| %s | %s / %s | %g | not measured | | |" % (model, over, under, target))
+            continue
+        ratio = compare.median_of(rounds, lambda r: r[over] / r[under])
+        print("| %s | %s / %s | %g | %.3g | %s | %.2f / %.2f ms |" % (
+            model, over, under, target, ratio, "yes" if ratio <= target else "no",
+            compare.median_of(rounds, lambda r: r[over]), compare.median_of(rounds, lambda r: r[under])), flush=True)
+
+
+def gpu_name(options):
+    listed = subprocess.run([os.path.join(options.build, "bin", "caffe"), "device_query", "--gpu=0"],
+                            capture_output=True, text=True)
+    names = [line.split("Name: ", 1)[1] for line in (listed.stdout + listed.stderr).splitlines() if "Name: " in line]
+    return names[0] if names else compare.fail("no GPU: " + compare.last_line(listed.stderr))
+
+
+def main():
+    options = arguments()
+    print("%s, batch %d, 3x32x32, float with TF32, %d rounds of %d steps\n" % (
+        gpu_name(options), options.batch, options.rounds, options.steps))
+    print("| network | quantity | target | measured | met | from |\n|---|---|---|---|---|---|", flush=True)
+    for model in options.models.split(","):
+        measure(options, model)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (RuntimeError, OSError) as error:
+        compare.fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
