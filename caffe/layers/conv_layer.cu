@@ -109,6 +109,29 @@ struct DepthwiseBackwardWeights {
   }
 };
 
+template <typename Dtype>
+class ByDepthwise : public GpuConvolution<Dtype> {
+ public:
+  explicit ByDepthwise(const ConvGeometry& geometry)
+      : GpuConvolution<Dtype>(geometry), d_(geometry) {}
+
+  void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) override {
+    const int count = d_.num * d_.out_channels * d_.rows.out * d_.columns.out;
+    ForEachIndex(count, DepthwiseForward<Dtype>{d_, x, weights, bias, y});
+  }
+  void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) override {
+    const int count = d_.num * d_.in_channels * d_.rows.in * d_.columns.in;
+    ForEachIndex(count, DepthwiseBackwardData<Dtype>{d_, dy, weights, dx});
+  }
+  void BackwardWeights(const Dtype* x, const Dtype* dy, Dtype* dweights) override {
+    ForEachBlock(d_.out_channels * d_.rows.kernel * d_.columns.kernel, 256, 0,
+                 DepthwiseBackwardWeights<Dtype>{d_, x, dy, dweights});
+  }
+
+ private:
+  const Depthwise d_;
+};
+
 // dweights[i] += sum over the images of parts[image][i]
 template <typename Dtype>
 struct AddParts {
@@ -125,10 +148,11 @@ struct AddParts {
 // The convolution of each image and group as a product of the weights, m x k, and the columns,
 // k x area; of as many images at once as the workspace holds.
 template <typename Dtype>
-class Products {
+class ByProducts : public GpuConvolution<Dtype> {
  public:
-  explicit Products(const ConvGeometry& geometry)
-      : g_(geometry),
+  explicit ByProducts(const ConvGeometry& geometry)
+      : GpuConvolution<Dtype>(geometry),
+        g_(this->geometry()),
         area_(g_.out_h * g_.out_w),
         m_(g_.out_channels / g_.group),
         k_(g_.in_channels / g_.group * g_.kernel_h * g_.kernel_w),
@@ -142,7 +166,7 @@ class Products {
                                  << " values: more than " << INT_MAX << " cannot be computed";
   }
 
-  void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) {
+  void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) override {
     if (bias) FillWithBias(g_.num, g_.out_channels, area_, bias, y);
     InParts(is_plain_ ? 0 : columns_, [&](int first, int images, Dtype* space) {
       const Dtype* columns = Columns(x + first * image_, images, space);
@@ -156,7 +180,7 @@ class Products {
 
   // Each image has a gradient of its own at first, as the products of a batch cannot add to one
   // matrix.
-  void BackwardWeights(const Dtype* x, const Dtype* dy, Dtype* dweights) {
+  void BackwardWeights(const Dtype* x, const Dtype* dy, Dtype* dweights) override {
     InParts(weights_ + (is_plain_ ? 0 : columns_), [&](int first, int images, Dtype* space) {
       Dtype* parts = space;
       const Dtype* columns = Columns(x + first * image_, images, space + images * weights_);
@@ -170,7 +194,7 @@ class Products {
     });
   }
 
-  void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) {
+  void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) override {
     InParts(is_plain_ ? 0 : columns_, [&](int first, int images, Dtype* space) {
       Dtype* columns = is_plain_ ? dx + first * image_ : space;
       for (int j = 0; j < g_.group; ++j) {
@@ -223,18 +247,37 @@ class Products {
   const size_t columns_;                   // elements of one image's
 };
 
+std::unique_ptr<GpuConvolution<float>> FastForFloat(const ConvGeometry& geometry, float) {
+  return TensorCoreConvolution(geometry);
+}
+std::unique_ptr<GpuConvolution<double>> FastForFloat(const ConvGeometry&, double) {
+  return nullptr;
+}
+
 }  // namespace
 
+// Chosen anew when the sizes change.
 template <typename Dtype>
-CudnnConvolution<Dtype>* ConvolutionLayer<Dtype>::ByCudnn() {
-  const bool wanted =
-      this->layer_param_.convolution_param().engine() == ConvolutionParameter::CUDNN;
-  if (wanted && !(cudnn_ && cudnn_->geometry() == geometry_)) {
-    std::string why_not;
-    cudnn_ = CudnnConvolution<Dtype>::Create(geometry_, &why_not);
-    ENFORCE(cudnn_) << "engine is CUDNN: " << why_not;
+GpuConvolution<Dtype>& ConvolutionLayer<Dtype>::OnGpu() {
+  if (on_gpu_ && on_gpu_->geometry() == geometry_) return *on_gpu_;
+  const auto engine = this->layer_param_.convolution_param().engine();
+  const bool fast = engine == ConvolutionParameter::DEFAULT && std::is_same<Dtype, float>::value;
+  std::string why_not;
+  on_gpu_.reset();
+  if (engine == ConvolutionParameter::CUDNN) {
+    on_gpu_ = CudnnConvolution<Dtype>(geometry_, true, &why_not);
+    ENFORCE(on_gpu_) << "engine is CUDNN: " << why_not;
+  } else if (fast) {
+    on_gpu_ = FastForFloat(geometry_, Dtype());
   }
-  return cudnn_.get();
+  if (!on_gpu_ && Depthwise::Suits(geometry_)) on_gpu_.reset(new ByDepthwise<Dtype>(geometry_));
+  if (!on_gpu_ && fast) {
+    on_gpu_ = CudnnConvolution<Dtype>(geometry_, false, &why_not);
+    LOG_IF(INFO, !on_gpu_ && !Device::Get().IsEmulated())
+        << "layer '" << this->layer_param_.name() << "' computes without cuDNN: " << why_not;
+  }
+  if (!on_gpu_) on_gpu_.reset(new ByProducts<Dtype>(geometry_));
+  return *on_gpu_;
 }
 
 template <typename Dtype>
@@ -244,15 +287,7 @@ void ConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* bias = geometry_.bias ? this->blobs_[1]->gpu_data() : nullptr;
   for (size_t i = 0; i < bottom.size(); ++i) {
     const Dtype* x = bottom[i]->gpu_data();
-    Dtype* y = top[i]->overwrite_gpu_data();
-    if (ByCudnn()) {
-      ByCudnn()->Forward(x, weights, bias, y);
-    } else if (Depthwise::Suits(geometry_)) {
-      ForEachIndex(top[i]->count(),
-                   DepthwiseForward<Dtype>{Depthwise(geometry_), x, weights, bias, y});
-    } else {
-      Products<Dtype>(geometry_).Forward(x, weights, bias, y);
-    }
+    OnGpu().Forward(x, weights, bias, top[i]->overwrite_gpu_data());
   }
 }
 
@@ -268,27 +303,11 @@ void ConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                       this->blobs_[1]->mutable_gpu_diff());
     }
     if (this->param_propagate_down(0)) {
-      const Dtype* x = bottom[i]->gpu_data();
-      Dtype* dweights = this->blobs_[0]->mutable_gpu_diff();
-      if (ByCudnn()) {
-        ByCudnn()->BackwardWeights(x, dy, dweights);
-      } else if (Depthwise::Suits(g)) {
-        ForEachBlock(this->blobs_[0]->count(), 256, 0,
-                     DepthwiseBackwardWeights<Dtype>{Depthwise(g), x, dy, dweights});
-      } else {
-        Products<Dtype>(g).BackwardWeights(x, dy, dweights);
-      }
+      OnGpu().BackwardWeights(bottom[i]->gpu_data(), dy, this->blobs_[0]->mutable_gpu_diff());
     }
     if (!propagate_down[i]) continue;
     const Dtype* weights = this->blobs_[0]->gpu_data();
-    Dtype* dx = bottom[i]->overwrite_gpu_diff();
-    if (ByCudnn()) {
-      ByCudnn()->BackwardData(dy, weights, dx);
-    } else if (Depthwise::Suits(g)) {
-      ForEachIndex(bottom[i]->count(), DepthwiseBackwardData<Dtype>{Depthwise(g), dy, weights, dx});
-    } else {
-      Products<Dtype>(g).BackwardData(dy, weights, dx);
-    }
+    OnGpu().BackwardData(dy, weights, bottom[i]->overwrite_gpu_diff());
   }
 }
 

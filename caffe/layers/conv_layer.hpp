@@ -6,8 +6,8 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/layers/cudnn_convolution.hpp"
 #include "caffe/layers/float_convolution.hpp"
+#include "caffe/layers/gpu_convolution.hpp"
 #include "caffe/proto/caffe.pb.h"
 
 namespace caffe {
@@ -24,8 +24,10 @@ namespace caffe {
 ///
 /// float runs in channel blocks: 3x3 convolutions of stride 1 by Winograd's algorithm, others, and
 /// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
-/// In GPU mode: depthwise ones by their own kernels, others by im2col and cuBLAS, with `engine:
-/// CUDNN` all by cuDNN; Error where that is not there.
+/// In GPU mode float is computed in TF32: 3x3 ones of few channels by kernels for tensor cores,
+/// depthwise ones by kernels of theirs, others by cuDNN. double, with `engine: CAFFE` all but the
+/// depthwise, and what cuDNN has no algorithm for, by im2col and cuBLAS. With `engine: CUDNN` all by
+/// cuDNN, its algorithms measured at the first pass; Error where it is not there.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:
@@ -54,12 +56,12 @@ class ConvolutionLayer : public Layer<Dtype> {
   const Dtype* Columns(const Dtype* image);
   /// The float path for the geometry in force.
   FloatConvolution* Fast();
-  /// cuDNN's for the geometry in force where `engine: CUDNN` asks for it, else null.
-  CudnnConvolution<Dtype>* ByCudnn();
+  /// That of GPU mode for the geometry in force.
+  GpuConvolution<Dtype>& OnGpu();
 
   ConvGeometry geometry_;
   std::unique_ptr<FloatConvolution> fast_;  // float in CPU mode alone; see Fast
-  std::unique_ptr<CudnnConvolution<Dtype>> cudnn_;
+  std::unique_ptr<GpuConvolution<Dtype>> on_gpu_;
   Blob<Dtype> columns_;  // of im2col: (channels kernel_h kernel_w) x (out_h out_w)
 };
 

@@ -1,4 +1,4 @@
-#include "caffe/layers/cudnn_convolution.hpp"
+#include "caffe/layers/gpu_convolution.hpp"
 
 #include "util/error.hpp"
 
@@ -37,6 +37,9 @@ struct Cudnn {
   decltype(&cudnnFindConvolutionForwardAlgorithmEx) find_forward;
   decltype(&cudnnFindConvolutionBackwardDataAlgorithmEx) find_data;
   decltype(&cudnnFindConvolutionBackwardFilterAlgorithmEx) find_filter;
+  decltype(&cudnnGetConvolutionForwardAlgorithm_v7) get_forward;
+  decltype(&cudnnGetConvolutionBackwardDataAlgorithm_v7) get_data;
+  decltype(&cudnnGetConvolutionBackwardFilterAlgorithm_v7) get_filter;
   decltype(&cudnnConvolutionForward) forward;
   decltype(&cudnnConvolutionBackwardData) data;
   decltype(&cudnnConvolutionBackwardFilter) filter;
@@ -62,6 +65,9 @@ struct Cudnn {
     library.Find("cudnnFindConvolutionForwardAlgorithmEx", &find_forward);
     library.Find("cudnnFindConvolutionBackwardDataAlgorithmEx", &find_data);
     library.Find("cudnnFindConvolutionBackwardFilterAlgorithmEx", &find_filter);
+    library.Find("cudnnGetConvolutionForwardAlgorithm_v7", &get_forward);
+    library.Find("cudnnGetConvolutionBackwardDataAlgorithm_v7", &get_data);
+    library.Find("cudnnGetConvolutionBackwardFilterAlgorithm_v7", &get_filter);
     library.Find("cudnnConvolutionForward", &forward);
     library.Find("cudnnConvolutionBackwardData", &data);
     library.Find("cudnnConvolutionBackwardFilter", &filter);
@@ -103,8 +109,8 @@ cudnnHandle_t Handle() {
 // What an algorithm may use; more is seldom faster.
 const size_t kMostWorkspace = size_t{256} << 20;
 
-/// The algorithm of one pass, once it has been measured, its workspace, and whether it uses the
-/// tensor cores: cuDNN measures some algorithms with and without.
+/// The algorithm of one pass, once it has been chosen, its workspace, and whether it uses the
+/// tensor cores: cuDNN lists some algorithms with and without.
 template <class Algorithm>
 struct Choice {
   bool is_made = false;
@@ -112,12 +118,13 @@ struct Choice {
   cudnnMathType_t math = CUDNN_DEFAULT_MATH;
   size_t workspace = 0;
 
-  /// `found`: `count` measurements, the fastest first.
+  /// `found`: `count` that were measured, or are expected, to be fast, the fastest first.
   template <class Measurement>
   void Make(const Measurement* found, int count, const char* pass) {
     for (int i = 0; i < count && !is_made; ++i) {
       if (found[i].status != CUDNN_STATUS_SUCCESS) continue;
       if (found[i].determinism != CUDNN_DETERMINISTIC) continue;
+      if (found[i].memory > kMostWorkspace) continue;
       is_made = true;
       algorithm = found[i].algo;
       math = found[i].mathType;
@@ -129,10 +136,10 @@ struct Choice {
 };
 
 template <typename Dtype>
-class OnGpu : public CudnnConvolution<Dtype> {
+class ByCudnn : public GpuConvolution<Dtype> {
  public:
-  explicit OnGpu(const ConvGeometry& g)
-      : CudnnConvolution<Dtype>(g),
+  ByCudnn(const ConvGeometry& g, bool measure)
+      : GpuConvolution<Dtype>(g),
         weights_count_(size_t(g.out_channels) * (g.in_channels / g.group) * g.kernel_h *
                        g.kernel_w) {
     const Cudnn& c = Cudnn::Get();
@@ -153,9 +160,10 @@ class OnGpu : public CudnnConvolution<Dtype> {
                             g.dilation_w, CUDNN_CROSS_CORRELATION, type),
           "descriptor");
     Check(c.set_group(convolution_, g.group), "group");
+    if (!measure) TakeExpected();
   }
 
-  ~OnGpu() override {
+  ~ByCudnn() override {
     const Cudnn& c = Cudnn::Get();
     for (cudnnTensorDescriptor_t tensor : {x_, y_, bias_}) c.destroy_tensor(tensor);
     c.destroy_filter(weights_);
@@ -223,6 +231,27 @@ class OnGpu : public CudnnConvolution<Dtype> {
   }
 
  private:
+  // What cuDNN expects to be the fastest on this GPU, which is the same in every run.
+  void TakeExpected() {
+    const Cudnn& c = Cudnn::Get();
+    int count = 0;
+    cudnnConvolutionFwdAlgoPerf_t forward[2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
+    Check(c.get_forward(Handle(), x_, weights_, convolution_, y_,
+                        2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, forward),
+          "choice of an algorithm");
+    forward_.Make(forward, count, "forward pass");
+    cudnnConvolutionBwdDataAlgoPerf_t data[2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
+    Check(c.get_data(Handle(), weights_, y_, convolution_, x_,
+                     2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, data),
+          "choice of an algorithm");
+    data_.Make(data, count, "gradient of the bottom");
+    cudnnConvolutionBwdFilterAlgoPerf_t filter[2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
+    Check(c.get_filter(Handle(), x_, y_, convolution_, weights_,
+                       2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, filter),
+          "choice of an algorithm");
+    filter_.Make(filter, count, "gradient of the weights");
+  }
+
   const Dtype one_ = 1, zero_ = 0;
   const size_t weights_count_;
   cudnnTensorDescriptor_t x_, y_, bias_;
@@ -236,14 +265,14 @@ class OnGpu : public CudnnConvolution<Dtype> {
 }  // namespace
 
 template <typename Dtype>
-std::unique_ptr<CudnnConvolution<Dtype>> CudnnConvolution<Dtype>::Create(
-    const ConvGeometry& geometry, std::string* why_not) {
+std::unique_ptr<GpuConvolution<Dtype>> CudnnConvolution(const ConvGeometry& geometry, bool measure,
+                                                        std::string* why_not) {
   if (Device::Get().IsEmulated()) {
     *why_not = "the emulated device has no cuDNN";
     return nullptr;
   }
   try {
-    return std::unique_ptr<CudnnConvolution>(new OnGpu<Dtype>(geometry));
+    return std::unique_ptr<GpuConvolution<Dtype>>(new ByCudnn<Dtype>(geometry, measure));
   } catch (const Error& e) {
     *why_not = e.what();
     return nullptr;
@@ -253,15 +282,18 @@ std::unique_ptr<CudnnConvolution<Dtype>> CudnnConvolution<Dtype>::Create(
 #else
 
 template <typename Dtype>
-std::unique_ptr<CudnnConvolution<Dtype>> CudnnConvolution<Dtype>::Create(const ConvGeometry&,
-                                                                         std::string* why_not) {
+std::unique_ptr<GpuConvolution<Dtype>> CudnnConvolution(const ConvGeometry&, bool,
+                                                        std::string* why_not) {
   *why_not = "this build has no cuDNN";
   return nullptr;
 }
 
 #endif  // METAPERTURB_CUDNN
 
-template class CudnnConvolution<float>;
-template class CudnnConvolution<double>;
+#define INSTANTIATE_CUDNN_CONVOLUTION(Dtype)                                                  \
+  template std::unique_ptr<GpuConvolution<Dtype>> CudnnConvolution(const ConvGeometry&, bool, \
+                                                                   std::string*)
+INSTANTIATE_CUDNN_CONVOLUTION(float);
+INSTANTIATE_CUDNN_CONVOLUTION(double);
 
 }  // namespace caffe

@@ -8,6 +8,13 @@
 
 #include "util/philox.hpp"
 
+/// Before a loop over registers: it is unrolled on a GPU.
+#ifdef __CUDA_ARCH__
+#define CAFFE_UNROLL _Pragma("unroll")
+#else
+#define CAFFE_UNROLL
+#endif
+
 namespace caffe {
 
 /// One thread block of a kernel. Code between the calls of its functions is run by all threads (on
@@ -49,11 +56,42 @@ class Block {
   /// step(i) for i = 0 .. count - 1, divided among the threads; all is done when Run returns.
   template <class Step>
   CAFFE_HOST_DEVICE void Run(int count, const Step& step) const {
+    Begin(count, step);
+    Wait();
+  }
+
+  /// The same, but it may return before: all is done when the next Run, or Wait, returns.
+  template <class Step>
+  CAFFE_HOST_DEVICE void Begin(int count, const Step& step) const {
 #ifdef __CUDA_ARCH__
     for (int i = threadIdx.x; i < count; i += threads_) step(i);
-    __syncthreads();
 #else
     for (int i = 0; i < count; ++i) step(Turn(i, count));
+#endif
+  }
+  /// store(i, load(i)) likewise, where a thread loads `at_once` values before it stores the first:
+  /// that many accesses to memory are on their way at the same time.
+  template <int at_once, class Load, class Store>
+  CAFFE_HOST_DEVICE void Copy(int count, const Load& load, const Store& store) const {
+#ifdef __CUDA_ARCH__
+    for (int i = threadIdx.x; i < count; i += at_once * threads_) {
+      decltype(load(i)) values[at_once];
+      CAFFE_UNROLL
+      for (int j = 0; j < at_once; ++j) {
+        if (i + j * threads_ < count) values[j] = load(i + j * threads_);
+      }
+      CAFFE_UNROLL
+      for (int j = 0; j < at_once; ++j) {
+        if (i + j * threads_ < count) store(i + j * threads_, values[j]);
+      }
+    }
+#else
+    Begin(count, [&](int i) { store(i, load(i)); });
+#endif
+  }
+  CAFFE_HOST_DEVICE void Wait() const {
+#ifdef __CUDA_ARCH__
+    __syncthreads();
 #endif
   }
 

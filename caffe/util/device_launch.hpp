@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "caffe/util/device.hpp"
@@ -54,6 +55,25 @@ __global__ void RunBlock(const Kernel kernel) {
   Block block(blockIdx.x, blockDim.x, shared);
   kernel(block);
 }
+
+// Of a kernel with kBlockThreads and kBlocksAtOnce: that many of its blocks, of at most that many
+// threads, have registers on a multiprocessor at the same time.
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::kBlockThreads, Kernel::kBlocksAtOnce)
+    RunBoundedBlock(const Kernel kernel) {
+  extern __shared__ __align__(16) char shared[];
+  Block block(blockIdx.x, blockDim.x, shared);
+  kernel(block);
+}
+
+template <class Kernel, typename = void>
+struct BlockRunner {
+  static auto Get() { return &RunBlock<Kernel>; }
+};
+template <class Kernel>
+struct BlockRunner<Kernel, std::enable_if_t<(Kernel::kBlocksAtOnce > 0)>> {
+  static auto Get() { return &RunBoundedBlock<Kernel>; }
+};
 
 // Static: each library has the CUDA runtime linked in, and these two must be those of the library
 // that starts the kernel.
@@ -114,7 +134,9 @@ void ForEachIndex(int count, const Kernel& kernel) {
 }
 
 /// kernel(block) for block.index() = 0 .. blocks - 1, each with `threads` threads, a multiple of
-/// Block::kWarp of at most Block::kMostThreads, and `shared` bytes of memory for Block::Shared.
+/// Block::kWarp of at most Block::kMostThreads, and `shared` bytes of memory for Block::Shared. A
+/// kernel may bound its registers: static const int kBlockThreads, its most threads, and
+/// kBlocksAtOnce, the blocks that a multiprocessor should have room for.
 template <class Kernel>
 void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) {
   ENFORCE(threads > 0 && threads <= Block::kMostThreads && threads % Block::kWarp == 0)
@@ -147,12 +169,12 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
   internal::UseSelected();
   if (shared > granted) {
     // All that there is: another thread may start the same kernel with less.
-    internal::Check(cudaFuncSetAttribute(internal::RunBlock<Kernel>,
+    internal::Check(cudaFuncSetAttribute(internal::BlockRunner<Kernel>::Get(),
                                          cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          static_cast<int>(Device::Get().SharedMemory())),
                     "shared memory");
   }
-  internal::RunBlock<<<blocks, threads, shared, internal::Stream()>>>(kernel);
+  internal::BlockRunner<Kernel>::Get()<<<blocks, threads, shared, internal::Stream()>>>(kernel);
   internal::Check(cudaGetLastError(), "launch");
 #else
   internal::NotForAGpu();

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "caffe/layers/cudnn_convolution.hpp"
+#include "caffe/layers/gpu_convolution.hpp"
 #include "testing/gpu_util.hpp"
 
 namespace caffe {
@@ -125,13 +125,90 @@ TEST_F(ConvolutionLayerGpu, FloatInEitherModeByTurns) {
   }
 }
 
+// Whether float is computed by the tensor cores' kernels (TF32; on the emulated device the same in
+// float) or otherwise, it is nearly the sums of `engine: CAFFE` in double.
+TEST_F(ConvolutionLayerGpu, FloatIsNearlyThePlainSums) {
+  const struct {
+    const char* settings;
+    std::vector<int> shape;
+  } cases[] = {
+      // As in ResNet-20: several parts of an image, one, and less than one.
+      {"num_output: 16 kernel_size: 3 pad: 1", {2, 3, 32, 32}},
+      {"num_output: 16 kernel_size: 3 pad: 1", {3, 16, 32, 32}},
+      {"num_output: 32 kernel_size: 3 pad: 1 stride: 2", {2, 16, 32, 32}},
+      {"num_output: 32 kernel_size: 3 pad: 1", {3, 32, 16, 16}},
+      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {2, 32, 16, 16}},
+      {"num_output: 64 kernel_size: 3 pad: 1", {7, 64, 8, 8}},
+      // Channels that are no multiples of 8 or 16, parts that begin within a row, odd sizes.
+      {"num_output: 7 kernel_size: 3 pad: 1", {2, 5, 6, 6}},
+      {"num_output: 20 kernel_size: 3 pad: 1", {2, 24, 9, 37}},
+      {"num_output: 48 kernel_size: 3 pad: 1", {2, 40, 5, 84}},
+      {"num_output: 64 kernel_size: 3 pad: 1", {1, 17, 3, 130}},
+      {"num_output: 33 kernel_size: 3 pad: 1 stride: 2", {3, 9, 15, 14}},
+      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {1, 64, 7, 61}},
+      {"num_output: 16 kernel_size: 3 pad: 1", {300, 2, 1, 1}},
+      {"num_output: 1 kernel_size: 3 pad: 1", {2, 1, 40, 2}},
+      {"num_output: 8 kernel_size: 3 pad: 1 stride: 2", {2, 8, 1, 2}},
+      // Others.
+      {"num_output: 65 kernel_size: 3 pad: 1", {2, 4, 6, 6}},
+      {"num_output: 8 kernel_size: 3", {2, 4, 6, 6}},
+      {"num_output: 8 kernel_size: 1", {2, 4, 6, 6}},
+      {"num_output: 8 kernel_size: 5 pad: 2 group: 2", {2, 4, 6, 6}}};
+  const testing::GpuMode mode;
+  const double tolerance = Device::Get().IsEmulated() ? 2e-6 : 2e-3;
+  for (const auto& one : cases) {
+    for (const char* bias : {"", " bias_term: false"}) {
+      SCOPED_TRACE(one.settings + std::string(bias));
+      Blob<float> x(one.shape);
+      Blob<double> plain_x(one.shape);
+      FillGaussian(&x, 1);
+      FillGaussian(&plain_x, 1);
+      testing::LayerRun<float> run(testing::LayerFromText(Conv(one.settings + std::string(bias))),
+                                   {&x});
+      testing::LayerRun<double> plain(
+          testing::LayerFromText(Conv(one.settings + std::string(bias) + " engine: CAFFE")),
+          {&plain_x});
+      Blob<float> dy(run.top[0]->shape());
+      Blob<double> plain_dy(dy.shape());
+      FillGaussian(&dy, 2);
+      FillGaussian(&plain_dy, 2);
+      std::vector<std::pair<Blob<float>*, Blob<double>*>> both = {{&x, &plain_x}, {&dy, &plain_dy}};
+      for (size_t i = 0; i < run.layer->blobs().size(); ++i) {
+        both.emplace_back(run.layer->blobs()[i].get(), plain.layer->blobs()[i].get());
+      }
+      for (const auto& pair : both) {
+        for (int i = 0; i < pair.first->count(); ++i) {
+          pair.second->mutable_cpu_data()[i] = pair.first->cpu_data()[i];
+        }
+      }
+      const auto expect = [&](const float* values, const double* expected, int count) {
+        const std::vector<double> as_double(values, values + count);
+        EXPECT_LT(testing::RelativeError(as_double.data(), expected, count), tolerance);
+      };
+      for (int pass = 1; pass <= 2; ++pass) {  // the gradients of the parameters are added to
+        run.Forward();
+        plain.Forward();
+        testing::SetDiff(dy, run.top[0]);
+        testing::SetDiff(plain_dy, plain.top[0]);
+        run.Backward();
+        plain.Backward();
+        expect(run.top[0]->cpu_data(), plain.top[0]->cpu_data(), run.top[0]->count());
+        expect(x.cpu_diff(), plain_x.cpu_diff(), x.count());
+        for (size_t i = 2; i < both.size(); ++i) {
+          expect(both[i].first->cpu_diff(), both[i].second->cpu_diff(), both[i].first->count());
+        }
+      }
+    }
+  }
+}
+
 TEST_F(ConvolutionLayerGpu, ByCudnnEqualsTheCpu) {
   ConvGeometry smallest;
   smallest.num = smallest.in_channels = smallest.in_h = smallest.in_w = 1;
   smallest.out_channels = smallest.out_h = smallest.out_w = 1;
   smallest.kernel_h = smallest.kernel_w = 1;
   std::string why_not;
-  if (!CudnnConvolution<double>::Create(smallest, &why_not)) GTEST_SKIP() << why_not;
+  if (!CudnnConvolution<double>(smallest, true, &why_not)) GTEST_SKIP() << why_not;
   for (const auto& one : kCases) {
     ExpectTheCpus(std::string(one.settings) + " engine: CUDNN", {one.shape});
   }
