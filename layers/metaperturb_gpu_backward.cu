@@ -23,6 +23,7 @@ const int kPlaneParts = 54, kMeanParts = 18;
 // ds[n,c] = sum_hw g x a z.
 template <typename Dtype>
 struct NoiseGradient {
+  static const int kBlocksOfWarps = 4;
   GpuPass<Dtype> pass;
   Parts parts;
   const Dtype* dy;
@@ -74,6 +75,7 @@ struct NoiseGradient {
 // passes, with the mean's part given. If phi learns, the gradients of a1 and a2, too.
 template <typename Dtype, bool learns>
 struct HiddenGradient {
+  static const int kBlocksOfWarps = learns ? 2 : 4;
   GpuPass<Dtype> pass;
   Parts parts;
   const Dtype *dmu, *through_mean;
@@ -141,17 +143,20 @@ template <typename Dtype>
 struct MeanGradient {
   GpuPass<Dtype> pass;
   Parts parts;
+  ChannelSlices<Dtype> slices;
   const Dtype *gradient, *kernel, *in;
   Dtype *through_mean, *phi_parts;
-  static size_t Bytes(const Parts& parts) {
-    return 2 * parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(9);
+  size_t Bytes() const {
+    return 2 * parts.TileBytes<Dtype>(1) + slices.Bytes() +
+           (Block::SumsCount(9, kMeanThreads) + 4) * sizeof(Dtype);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const ImagePartOf<Dtype> at(pass, parts, block);
     const Part& part = at.part;
     const int width = pass.width;
     const Tile<Dtype> mean(&block, parts, 1), input(&block, parts, 1);
-    LoadMean(block, parts, part, gradient + at.at_image, pass.channels, mean);
+    Dtype* sums_of_slices = block.Shared<Dtype>(slices.scratch_count);
+    LoadMean(block, parts, part, gradient + at.at_image, slices, sums_of_slices, mean);
     const Kernel3x3<Dtype> turned(kernel);
     Dtype* out = through_mean + at.at_mean;
     ForEachStrip(block, parts, part, [&](int r, int q) {
@@ -213,35 +218,47 @@ struct ScaleGradient {
 // learns, the gradients of the kappas, too.
 template <typename Dtype, bool learns>
 struct InputGradient {
+  static const int kBlocksOfWarps = learns ? 2 : 3;
   GpuPass<Dtype> pass;
   Parts parts;
   const Dtype *dp, *through_mean, *df;
   Dtype* dx;
   Dtype* phi_parts;
   static size_t Bytes(const Parts& parts) {
-    return parts.TileBytes<Dtype>(2) + 5 * parts.TileBytes<Dtype>(1) +
-           (learns ? parts.SumsBytes<Dtype>(18) : 0);
+    return parts.TileBytes<Dtype>(2) + parts.TileBytes<Dtype>(1) + parts.TileBytes<int>(1) +
+           9 * 16 * sizeof(Dtype) + (learns ? parts.SumsBytes<Dtype>(18) : 0);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
     const Tile<Dtype> x(&block, parts, 2), inner(&block, parts, 1);
-    const Tile<Dtype> gates[4] = {Tile<Dtype>(&block, parts, 1), Tile<Dtype>(&block, parts, 1),
-                                  Tile<Dtype>(&block, parts, 1), Tile<Dtype>(&block, parts, 1)};
+    const Tile<int> gates(&block, parts, 1);
+    Dtype* turned = block.Shared<Dtype>(9 * 16);
     Dtype* scratch = learns ? block.Shared<Dtype>(Block::SumsCount(18, block.threads())) : nullptr;
     const Kernel3x3<Dtype> a1(pass.phi + kA1);
+    Dtype each[4];  // what reaches kappa_k * x where its ReLU passes
+    for (int k = 0; k < 4; ++k) {
+      each[k] = pass.train
+                    ? df[(size_t(plane.image) * 4 + k) * pass.channels + plane.channel] / plane.area
+                    : Dtype(0);
+    }
+    block.Run(9 * 16, [&](int i) { turned[i] = Turned(each, i / 16, i % 16); });
     for (int p = 0; p < parts.count; ++p) {
       const Part part(parts, p);
       inner.Load(block, parts, part, dp + plane.at);
       if (pass.train) {
         x.Load(block, parts, part, pass.x + plane.at);
-        FillGates(plane, block, part, x, gates);
+        FillGates(block, part, x, gates);
       }
       ForEachStrip(block, parts, part, [&](int r, int q) {
+        const Around<Dtype> around_inner(inner, r, q);
         Dtype sums[kStrip];
-        AddTurned(inner, a1, r, q, true, sums);
+        for (int j = 0; j < kStrip; ++j) sums[j] = around_inner.TurnedStencil(a1, j);
         if (pass.train) {
-          for (int k = 0; k < 4; ++k) {
-            AddTurned(gates[k], Kernel3x3<Dtype>(pass.phi + kKappa + 9 * k), r, q, false, sums);
+          const Around<int> around_gates(gates, r, q);
+          for (int j = 0; j < kStrip; ++j) {
+            for (int t = 0; t < 9; ++t) {
+              sums[j] += turned[t * 16 + around_gates.v[j + t / 3][t % 3]];
+            }
           }
         }
         for (int j = 0; j < kStrip; ++j) {
@@ -251,58 +268,58 @@ struct InputGradient {
         }
       });
       if (learns && pass.train) {
-        AddKappaGradients(block, part, x, gates, scratch, p == 0,
+        AddKappaGradients(block, part, each, x, gates, scratch, p == 0,
                           phi_parts + size_t(block.index()) * kPlaneParts + 18);
       }
     }
   }
+  // What a neighbour gives through element t of the kappas turned around, bit k of `gates` being
+  // whether the ReLU of kappa_k * x passes there.
+  CAFFE_HOST_DEVICE Dtype Turned(const Dtype* each, int t, int gates) const {
+    Dtype sum = 0;
+    for (int k = 0; k < 4; ++k) {
+      if (gates >> k & 1) sum += each[k] * pass.phi[kKappa + 9 * k + 8 - t];
+    }
+    return sum;
+  }
   // Two kernels at a time: registers for all four leave room for too few threads.
-  CAFFE_HOST_DEVICE void AddKappaGradients(const Block& block, const Part& part,
-                                           const Tile<Dtype>& x, const Tile<Dtype>* gates,
+  CAFFE_HOST_DEVICE void AddKappaGradients(const Block& block, const Part& part, const Dtype* each,
+                                           const Tile<Dtype>& x, const Tile<int>& gates,
                                            Dtype* scratch, bool is_first, Dtype* out) const {
     for (int pair = 0; pair < 2; ++pair, out += 18) {
+      const Dtype first = pair == 0 ? each[0] : each[2], second = pair == 0 ? each[1] : each[3];
       SumOverStrips<18>(
           block, parts, part, scratch,
           [&](int r, int q, Dtype* own) {
             const Around<Dtype> around(x, r, q);
             for (int j = 0; j < kStrip; ++j) {
               if (r + j >= part.rows) continue;
-              around.AddKernelGradient(gates[2 * pair].At(r + j, q), j, own);
-              around.AddKernelGradient(gates[2 * pair + 1].At(r + j, q), j, own + 9);
+              const int passes = gates.At(r + j, q) >> (2 * pair);
+              around.AddKernelGradient(passes & 1 ? first : Dtype(0), j, own);
+              around.AddKernelGradient(passes & 2 ? second : Dtype(0), j, own + 9);
             }
           },
           [&](int t, Dtype sum) { out[t] = (is_first ? 0 : out[t]) + sum; });
     }
   }
-  // gates[k]: what reaches kappa_k * x, where its ReLU passes.
-  CAFFE_HOST_DEVICE void FillGates(const PlaneOf<Dtype>& plane, const Block& block,
-                                   const Part& part, const Tile<Dtype>& x,
-                                   const Tile<Dtype>* gates) const {
-    Dtype each[4];
-    for (int k = 0; k < 4; ++k) {
-      each[k] = df[(size_t(plane.image) * 4 + k) * pass.channels + plane.channel] / plane.area;
-    }
-    gates[0].ForEachStrip(block, part, [&](Dtype* pixel, int h, int w) {
+  CAFFE_HOST_DEVICE void FillGates(const Block& block, const Part& part, const Tile<Dtype>& x,
+                                   const Tile<int>& gates) const {
+    gates.ForEachStrip(block, part, [&](int* pixel, int h, int w) {
       const bool in_row = w >= 0 && w < parts.width;
       const Around<Dtype> around(x, h - part.h0, w - part.w0);
+      int passes[kStrip];
+      for (int j = 0; j < kStrip; ++j) passes[j] = 0;
       for (int k = 0; k < 4; ++k) {
         const Kernel3x3<Dtype> kappa(pass.phi + kKappa + 9 * k);
-        Dtype* out = gates[k].values + (pixel - gates[0].values);
         for (int j = 0; j < kStrip; ++j) {
-          const bool inside = in_row && h + j >= 0 && h + j < parts.height;
-          const bool passes = around.Stencil(kappa, j) > 0;
-          out[j * gates[0].pitch] = inside && passes ? each[k] : Dtype(0);
+          if (around.Stencil(kappa, j) > 0) passes[j] |= 1 << k;
         }
       }
+      for (int j = 0; j < kStrip; ++j) {
+        const bool inside = in_row && h + j >= 0 && h + j < parts.height;
+        pixel[j * gates.pitch] = inside ? passes[j] : 0;
+      }
     });
-  }
-  static CAFFE_HOST_DEVICE void AddTurned(const Tile<Dtype>& tile, const Kernel3x3<Dtype>& kernel,
-                                          int r, int q, bool is_first, Dtype* sums) {
-    const Around<Dtype> around(tile, r, q);
-    for (int j = 0; j < kStrip; ++j) {
-      const Dtype value = around.TurnedStencil(kernel, j);
-      sums[j] = is_first ? value : sums[j] + value;
-    }
   }
 };
 
@@ -355,35 +372,30 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
     phi.means = work.Get<Dtype>(size_t(mean_blocks) * kMeanParts);
     phi.channels = work.Get<Dtype>(size_t(channels) * 10);
   }
-  const MeanGradient<Dtype> outer{pass,
-                                  mean_parts,
-                                  dmu,
-                                  pass.phi + kB2,
-                                  pass.hidden,
-                                  through_mean,
-                                  phi_diff ? phi.means + 9 : nullptr};
-  const MeanGradient<Dtype> inner{pass,      mean_parts,   dp,       pass.phi + kB1,
-                                  pass.mean, through_mean, phi.means};
-  const size_t mean_bytes = MeanGradient<Dtype>::Bytes(mean_parts);
-  // The kernels with phi's gradient need many registers, which leaves room for fewer threads.
-  const auto for_each_plane = [&](const auto& kernel) {
-    ForEachBlock(planes, parts.Threads(), kernel.Bytes(parts), kernel);
-  };
-
-  for_each_plane(NoiseGradient<Dtype>{pass, parts, dy, dx, dmu, ds});
-  ForEachBlock(mean_blocks + channels, mean_parts.Threads(), mean_bytes,
+  const ChannelSlices<Dtype> slices(mean_parts, 1, channels, kMeanThreads);
+  const MeanGradient<Dtype> outer{
+      pass,           mean_parts,  slices,       dmu,
+      pass.phi + kB2, pass.hidden, through_mean, phi_diff ? phi.means + 9 : nullptr};
+  const MeanGradient<Dtype> inner{pass,           mean_parts, slices,       dp,
+                                  pass.phi + kB1, pass.mean,  through_mean, phi.means};
+  ForEachPlane(planes, parts, NoiseGradient<Dtype>{pass, parts, dy, dx, dmu, ds});
+  ForEachBlock(mean_blocks + channels, kMeanThreads, outer.Bytes(),
                caffe::Beside<MeanGradient<Dtype>, ScaleGradient<Dtype>>{
                    outer, mean_blocks, ScaleGradient<Dtype>{pass, ds, df, phi}});
   if (phi_diff) {
-    for_each_plane(HiddenGradient<Dtype, true>{pass, parts, dmu, through_mean, dp, phi.planes});
+    ForEachPlane(planes, parts,
+                 HiddenGradient<Dtype, true>{pass, parts, dmu, through_mean, dp, phi.planes});
   } else {
-    for_each_plane(HiddenGradient<Dtype, false>{pass, parts, dmu, through_mean, dp, nullptr});
+    ForEachPlane(planes, parts,
+                 HiddenGradient<Dtype, false>{pass, parts, dmu, through_mean, dp, nullptr});
   }
-  ForEachBlock(mean_blocks, mean_parts.Threads(), mean_bytes, inner);
+  ForEachBlock(mean_blocks, kMeanThreads, inner.Bytes(), inner);
   if (phi_diff) {
-    for_each_plane(InputGradient<Dtype, true>{pass, parts, dp, through_mean, df, dx, phi.planes});
+    ForEachPlane(planes, parts,
+                 InputGradient<Dtype, true>{pass, parts, dp, through_mean, df, dx, phi.planes});
   } else {
-    for_each_plane(InputGradient<Dtype, false>{pass, parts, dp, through_mean, df, dx, nullptr});
+    ForEachPlane(planes, parts,
+                 InputGradient<Dtype, false>{pass, parts, dp, through_mean, df, dx, nullptr});
   }
   if (!phi_diff) return;
   ForEachBlock(kPhiSize, 256, 0,

@@ -14,6 +14,7 @@ namespace {
 // f[n,c,k] = mean_hw ReLU(kappa_k * x[n,c])
 template <typename Dtype>
 struct Statistics {
+  static const int kBlocksOfWarps = 3;
   GpuPass<Dtype> pass;
   Parts parts;
   static size_t Bytes(const Parts& parts) {
@@ -59,37 +60,48 @@ struct Scale {
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const int c = block.index(), num = pass.num;
     Dtype* feature = pass.features + c * 8;
-    for (int k = 0; k < 4; ++k) {
-      Dtype* mean_kept = running_mean + c * 4 + k;
-      Dtype* var_kept = running_var + c * 4 + k;
-      if (!pass.train) {
-        block.Run(1, [&](int) {
-          feature[k] = *mean_kept;
-          feature[4 + k] = *var_kept;
-        });
-        continue;
-      }
-      const Dtype* f = pass.f + size_t(k) * pass.channels + c;
-      const size_t step = size_t(4) * pass.channels;
-      const double mean = block.Sum<double>(num, [&](int n) { return double(f[n * step]); }) / num;
-      const double square = block.Sum<double>(num, [&](int n) {
-        const double d = f[n * step] - mean;
-        return d * d;
-      });
-      const double variance = square / (num - 1);
-      block.Run(1, [&](int) {
-        feature[k] = mean;
-        feature[4 + k] = variance;
-        *mean_kept = old_weight * *mean_kept + (1 - old_weight) * mean;
-        *var_kept = old_weight * *var_kept + (1 - old_weight) * variance * num / (num - 1);
+    double* scratch = block.Shared<double>(Block::SumsCount(4, block.threads()));
+    double* mean = block.Shared<double>(4);
+    if (pass.train) {
+      const Dtype* f = pass.f + c;
+      const size_t of_kernel = pass.channels, of_image = size_t(4) * pass.channels;
+      block.Sums<4>(
+          num, scratch,
+          [&](int n, double* own) {
+            for (int k = 0; k < 4; ++k) own[k] += double(f[n * of_image + k * of_kernel]);
+          },
+          [&](int k, double sum) { mean[k] = sum / num; });
+      block.Sums<4>(
+          num, scratch,
+          [&](int n, double* own) {
+            for (int k = 0; k < 4; ++k) {
+              const double d = f[n * of_image + k * of_kernel] - mean[k];
+              own[k] += d * d;
+            }
+          },
+          [&](int k, double sum) {
+            const double variance = sum / (num - 1);
+            Dtype* mean_kept = running_mean + c * 4 + k;
+            Dtype* var_kept = running_var + c * 4 + k;
+            feature[k] = mean[k];
+            feature[4 + k] = variance;
+            *mean_kept = old_weight * *mean_kept + (1 - old_weight) * mean[k];
+            *var_kept = old_weight * *var_kept + (1 - old_weight) * variance * num / (num - 1);
+          });
+    } else {
+      block.Run(4, [&](int k) {
+        feature[k] = running_mean[c * 4 + k];
+        feature[4 + k] = running_var[c * 4 + k];
       });
     }
-    const Dtype* w = pass.phi + kW;
-    const double sum =
-        w[8] * pass.size_features[0] + w[9] * pass.size_features[1] +
-        block.Sum<double>(8, [&](int j) { return double(w[j]) * double(feature[j]); });
-    block.Run(1, [&](int) { pass.s[c] = 1 / (1 + std::exp(-sum)); });
+    block.Run(1, [&](int) {
+      const Dtype* w = pass.phi + kW;
+      double sum = w[8] * pass.size_features[0] + w[9] * pass.size_features[1];
+      for (int j = 0; j < 8; ++j) sum += double(w[j]) * double(feature[j]);
+      pass.s[c] = 1 / (1 + std::exp(-sum));
+    });
   }
+  static size_t Bytes(int threads) { return (Block::SumsCount(4, threads) + 4) * sizeof(double); }
 };
 
 // One part of an image: what goes through means over the channels. The pixels beside the part are
@@ -98,8 +110,9 @@ template <typename Dtype>
 struct MeanPaths {
   GpuPass<Dtype> pass;
   Parts parts;
-  static size_t Bytes(const Parts& parts) {
-    return parts.TileBytes<Dtype>(2) + 2 * parts.TileBytes<Dtype>(1);
+  ChannelSlices<Dtype> slices;
+  size_t Bytes() const {
+    return parts.TileBytes<Dtype>(2) + 2 * parts.TileBytes<Dtype>(1) + slices.Bytes();
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const ImagePartOf<Dtype> at(pass, parts, block);
@@ -107,20 +120,30 @@ struct MeanPaths {
     const int width = pass.width;
     const Tile<Dtype> mean(&block, parts, 2), mean_b1(&block, parts, 1), hidden(&block, parts, 1);
     const Dtype* image = pass.x + at.at_image;
-    LoadMean(block, parts, part, image, pass.channels, mean);
+    Dtype* scratch = block.Shared<Dtype>(slices.scratch_count);
+    LoadMean(block, parts, part, image, slices, scratch, mean);
     const Dtype share = Dtype(1) / pass.channels;
     const Kernel3x3<Dtype> a1(pass.phi + kA1), b1(pass.phi + kB1), b2(pass.phi + kB2);
-    hidden.ForEachStrip(block, part, [&](Dtype* pixel, int h, int w) {
+    const auto through_mean = [&](int h, int w, Dtype* values) {
       const Around<Dtype> around(mean, h - part.h0, w - part.w0);
-      Dtype* pixel_b1 = mean_b1.values + (pixel - hidden.values);
-      Dtype through_mean[kStrip], sums[kStrip];
-      for (int j = 0; j < kStrip; ++j) through_mean[j] = around.Stencil(b1, j);
-      SumHidden(image, h, w, a1, through_mean, sums);
-      for (int j = 0; j < kStrip; ++j) {
-        pixel_b1[j * hidden.pitch] = through_mean[j];
-        pixel[j * hidden.pitch] = sums[j] * share;
-      }
-    });
+      for (int j = 0; j < kStrip; ++j) values[j] = around.Stencil(b1, j);
+    };
+    slices.Sum(
+        block, part, hidden, scratch,
+        [&](int c0, int c1, int h, int w, Dtype* sums) {
+          Dtype values[kStrip];
+          through_mean(h, w, values);
+          SumHidden(image, c0, c1, h, w, a1, values, sums);
+        },
+        [&](Dtype* pixel, int h, int w, const Dtype* sums) {
+          Dtype values[kStrip];
+          through_mean(h, w, values);
+          Dtype* pixel_b1 = mean_b1.values + (pixel - hidden.values);
+          for (int j = 0; j < kStrip; ++j) {
+            pixel_b1[j * hidden.pitch] = values[j];
+            pixel[j * hidden.pitch] = sums[j] * share;
+          }
+        });
     ForEachStrip(block, parts, part, [&](int r, int q) {
       const Around<Dtype> around(hidden, r, q);
       const size_t first = at.at_mean + ((part.h0 + r) * width + part.w0 + q);
@@ -134,13 +157,13 @@ struct MeanPaths {
       }
     });
   }
-  // sums[j] = sum_c ReLU(Op(x; a1, b1)) of pixel (h + j, w), 0 outside the image. x comes from the
-  // cache: it was just read.
-  CAFFE_HOST_DEVICE void SumHidden(const Dtype* image, int h, int w, Kernel3x3<Dtype> a1,
-                                   const Dtype* through_mean, Dtype* sums) const {
+  // sums[j] += sum_c ReLU(Op(x; a1, b1)) of pixel (h + j, w) for channels c0 .. c1 - 1; 0 outside
+  // the image. x comes from the cache: it was just read.
+  CAFFE_HOST_DEVICE void SumHidden(const Dtype* image, int c0, int c1, int h, int w,
+                                   Kernel3x3<Dtype> a1, const Dtype* through_mean,
+                                   Dtype* sums) const {
     const int height = pass.height, width = pass.width, area = height * width;
     const bool in_row = w >= 0 && w < width;
-    for (int j = 0; j < kStrip; ++j) sums[j] = 0;
     if (!in_row) return;
     // Beside the image there are zeros: there the kernel is zero and the address one of the image.
     const int left = w > 0 ? -1 : 0, right = w + 1 < width ? 1 : 0;
@@ -150,8 +173,8 @@ struct MeanPaths {
     }
     bool inside[kStrip + 2];
     for (int i = 0; i < kStrip + 2; ++i) inside[i] = h + i >= 1 && h + i - 1 < height;
-    const Dtype* above = image + ((h - 1) * width + w);
-    for (int c = 0; c < pass.channels; ++c, above += area) {
+    const Dtype* above = image + size_t(c0) * area + ((h - 1) * width + w);
+    for (int c = c0; c < c1; ++c, above += area) {
       Around<Dtype> around;
       for (int i = 0; i < kStrip + 2; ++i) {
         around.v[i][0] = inside[i] ? above[i * width + left] : Dtype(0);
@@ -172,6 +195,7 @@ struct MeanPaths {
 // y = r(min(x (1 + a (s z - 1)), clip)) of one channel of one image.
 template <typename Dtype>
 struct Perturb {
+  static const int kBlocksOfWarps = 4;
   GpuPass<Dtype> pass;
   Parts parts;
   Dtype* y;
@@ -213,6 +237,12 @@ struct Perturb {
   }
 };
 
+// Bounded, as either half has fewer threads for the other's registers.
+template <typename Dtype, class OfPlanes>
+struct MeansAndStatistics : caffe::Beside<MeanPaths<Dtype>, OfPlanes> {
+  static const int kBlockThreads = kMeanThreads, kBlocksAtOnce = 3;
+};
+
 }  // namespace
 
 template <typename Dtype>
@@ -222,20 +252,28 @@ void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_me
   const Parts parts(pass.height, pass.width, kPlaneBytes / sizeof(Dtype));
   const Parts mean_parts(pass.height, pass.width, kMeanBytes / sizeof(Dtype));
   const int mean_blocks = pass.num * mean_parts.count;
-  const MeanPaths<Dtype> means{pass, mean_parts};
-  const size_t mean_bytes = MeanPaths<Dtype>::Bytes(mean_parts);
-  if (pass.train) {
-    ForEachBlock(mean_blocks + planes, parts.Threads(),
-                 std::max(mean_bytes, Statistics<Dtype>::Bytes(parts)),
-                 caffe::Beside<MeanPaths<Dtype>, Statistics<Dtype>>{
-                     means, mean_blocks, Statistics<Dtype>{pass, parts}});
+  const bool in_warps = parts.Threads() == Block::kWarp;
+  const int threads = in_warps ? kMeanThreads : parts.Threads();
+  const MeanPaths<Dtype> means{pass, mean_parts,
+                               ChannelSlices<Dtype>(mean_parts, 2, pass.channels, threads)};
+  const Statistics<Dtype> statistics{pass, parts};
+  const size_t bytes = Statistics<Dtype>::Bytes(parts);
+  if (!pass.train) {
+    ForEachBlock(mean_blocks, threads, means.Bytes(), means);
+  } else if (in_warps) {
+    const int warps = threads / Block::kWarp;
+    ForEachBlock(mean_blocks + (planes + warps - 1) / warps, threads,
+                 std::max(means.Bytes(), warps * bytes),
+                 MeansAndStatistics<Dtype, caffe::InWarps<Statistics<Dtype>>>{
+                     {means, mean_blocks, {statistics, planes, bytes}}});
   } else {
-    ForEachBlock(mean_blocks, mean_parts.Threads(), mean_bytes, means);
+    ForEachBlock(mean_blocks + planes, threads, std::max(means.Bytes(), bytes),
+                 MeansAndStatistics<Dtype, Statistics<Dtype>>{{means, mean_blocks, statistics}});
   }
-  ForEachBlock(pass.channels, ThreadsFor(pass.num), 0,
+  const int scale_threads = ThreadsFor(pass.num);
+  ForEachBlock(pass.channels, scale_threads, Scale<Dtype>::Bytes(scale_threads),
                Scale<Dtype>{pass, old_weight, running_mean, running_var});
-  ForEachBlock(planes, parts.Threads(), Perturb<Dtype>::Bytes(parts),
-               Perturb<Dtype>{pass, parts, y});
+  ForEachPlane(planes, parts, Perturb<Dtype>{pass, parts, y});
 }
 
 template void GpuForward(const GpuPass<float>&, double, float*, float*, float*);

@@ -24,6 +24,8 @@ const int kStrip = 4;
 /// Bytes of a part's pixels, about, where a block has one channel and where it has all of them, as
 /// there are fewer of those blocks.
 const int kPlaneBytes = 4096, kMeanBytes = 2048;
+/// Threads of the blocks that go through all channels.
+const int kMeanThreads = 256;
 
 /// A multiple of a warp, at most 256.
 inline int ThreadsFor(int work) {
@@ -139,17 +141,23 @@ struct Tile {
   }
   CAFFE_HOST_DEVICE Dtype At(int r, int q) const { return *Pixel(r, q); }
 
-  /// step(pixel, h, w) for each strip of the tile, its margins included: `pixel` is where the
-  /// strip's first pixel lies, (h, w) which pixel of the image it is. Strips at the lower edge end
-  /// in rows that are not used.
+  /// The tile's strips, its margins included. Those at the lower edge end in rows that are not
+  /// used.
+  CAFFE_HOST_DEVICE int CountStrips(const Part& part) const {
+    return Strips(part.rows + 2 * margin) * pitch;
+  }
+  /// step(pixel, h, w) for strip i: `pixel` is where its first pixel lies, (h, w) which pixel of
+  /// the image it is.
+  template <class Step>
+  CAFFE_HOST_DEVICE void AtStrip(const Part& part, int i, const Step& step) const {
+    const int strip = by_pitch.Quotient(i), column = i - strip * pitch;
+    step(values + strip * kStrip * pitch + column, part.h0 + strip * kStrip - margin,
+         part.w0 + column - margin);
+  }
   template <class Step>
   CAFFE_HOST_DEVICE void ForEachStrip(const Block& block, const Part& part,
                                       const Step& step) const {
-    block.Run(Strips(part.rows + 2 * margin) * pitch, [&](int i) {
-      const int strip = by_pitch.Quotient(i), column = i - strip * pitch;
-      step(values + strip * kStrip * pitch + column, part.h0 + strip * kStrip - margin,
-           part.w0 + column - margin);
-    });
+    block.Run(CountStrips(part), [&](int i) { AtStrip(part, i, step); });
   }
   /// The part of a plane, H x W, and what is around it.
   CAFFE_HOST_DEVICE void Load(const Block& block, const Parts& parts, const Part& part,
@@ -230,26 +238,81 @@ struct ImagePartOf {
   }
 };
 
+/// How sums over the channels are divided: each strip among `slices` threads, as there are few
+/// blocks that go through all channels. `scratch` holds their sums.
+template <typename Dtype>
+struct ChannelSlices {
+  int slices, channels;
+  int scratch_count;
+  /// For tiles of `margin` or less, in blocks of so many threads.
+  ChannelSlices(const Parts& parts, int margin, int channels_, int threads) : channels(channels_) {
+    const int strips = Strips(parts.rows + 2 * margin) * (parts.columns + 2 * margin);
+    const int wanted = 2 * threads / strips, most = channels / 4;
+    slices = wanted < most ? wanted : most;
+    if (slices < 1) slices = 1;
+    scratch_count = slices * strips * kStrip;
+  }
+  size_t Bytes() const { return (scratch_count * sizeof(Dtype) + 15) / 16 * 16; }
+
+  /// add(c0, c1, h, w, sums) adds the terms of channels c0 .. c1 - 1 for the strip at (h, w) to its
+  /// sums[0 .. kStrip - 1]; finish(pixel, h, w, sums) gets those of all channels.
+  template <class Add, class Finish>
+  CAFFE_HOST_DEVICE void Sum(const Block& block, const Part& part, const Tile<Dtype>& tile,
+                             Dtype* scratch, const Add& add, const Finish& finish) const {
+    const int strips = tile.CountStrips(part), share = (channels + slices - 1) / slices;
+    block.Run(strips * slices, [&](int i) {
+      const int slice = i / strips, c0 = slice * share;
+      const int c1 = c0 + share < channels ? c0 + share : channels;
+      Dtype sums[kStrip];
+      for (int j = 0; j < kStrip; ++j) sums[j] = 0;
+      tile.AtStrip(part, i - slice * strips,
+                   [&](Dtype*, int h, int w) { add(c0, c1, h, w, sums); });
+      for (int j = 0; j < kStrip; ++j)
+        scratch[(slice * kStrip + j) * strips + i % strips] = sums[j];
+    });
+    block.Run(strips, [&](int i) {
+      Dtype sums[kStrip];
+      for (int j = 0; j < kStrip; ++j) {
+        sums[j] = 0;
+        for (int s = 0; s < slices; ++s) sums[j] += scratch[(s * kStrip + j) * strips + i];
+      }
+      tile.AtStrip(part, i, [&](Dtype* pixel, int h, int w) { finish(pixel, h, w, sums); });
+    });
+  }
+};
+
 /// The part of mean_c image[c], and what is around it.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline void LoadMean(const Block& block, const Parts& parts, const Part& part,
-                                       const Dtype* image, int channels, const Tile<Dtype>& tile) {
+                                       const Dtype* image, const ChannelSlices<Dtype>& slices,
+                                       Dtype* scratch, const Tile<Dtype>& tile) {
   const int area = parts.height * parts.width;
-  const Dtype share = Dtype(1) / channels;
-  tile.ForEachStrip(block, part, [&](Dtype* pixel, int h, int w) {
-    const bool in_row = w >= 0 && w < parts.width;
-    const Dtype* from = image + (h * parts.width + w);
-    bool inside[kStrip];
-    Dtype sums[kStrip];
-    for (int j = 0; j < kStrip; ++j) {
-      inside[j] = in_row && h + j >= 0 && h + j < parts.height;
-      sums[j] = 0;
-    }
-    for (int c = 0; c < channels; ++c, from += area) {
-      for (int j = 0; j < kStrip; ++j) sums[j] += inside[j] ? from[j * parts.width] : Dtype(0);
-    }
-    for (int j = 0; j < kStrip; ++j) pixel[j * tile.pitch] = sums[j] * share;
-  });
+  const Dtype share = Dtype(1) / slices.channels;
+  slices.Sum(
+      block, part, tile, scratch,
+      [&](int c0, int c1, int h, int w, Dtype* sums) {
+        if (w < 0 || w >= parts.width) return;
+        bool inside[kStrip];
+        for (int j = 0; j < kStrip; ++j) inside[j] = h + j >= 0 && h + j < parts.height;
+        const Dtype* from = image + size_t(c0) * area + (h * parts.width + w);
+        for (int c = c0; c < c1; ++c, from += area) {
+          for (int j = 0; j < kStrip; ++j) sums[j] += inside[j] ? from[j * parts.width] : Dtype(0);
+        }
+      },
+      [&](Dtype* pixel, int, int, const Dtype* sums) {
+        for (int j = 0; j < kStrip; ++j) pixel[j * tile.pitch] = sums[j] * share;
+      });
+}
+
+/// Starts a kernel that works on one plane per block, or per warp where that is enough.
+template <class Kernel>
+void ForEachPlane(int planes, const Parts& parts, const Kernel& kernel) {
+  const size_t bytes = Kernel::Bytes(parts);
+  if (parts.Threads() == Block::kWarp) {
+    caffe::ForEachWarp(planes, bytes, kernel);
+  } else {
+    caffe::ForEachBlock(planes, parts.Threads(), bytes, kernel);
+  }
 }
 
 /// ReLU(Op(x; a1, b1)) of the tile's channel into `hidden`, whose margin is smaller by one.

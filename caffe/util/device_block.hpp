@@ -30,6 +30,7 @@ class Block {
       : index_(index),
         threads_(threads),
         backwards_(index % 2 == 0),
+        is_warp_(false),
         sums_(memory),
         shared_(memory + kSumBytes) {}
   CAFFE_HOST_DEVICE int index() const { return index_; }
@@ -41,8 +42,27 @@ class Block {
     return block;
   }
 
+  /// step(own) for each of the block's warps, `own` being a block of that warp's threads alone with
+  /// `bytes` of this one's shared memory, a multiple of 16; their indices go through the warps of
+  /// all blocks. What a warp waits for is itself.
+  template <class Step>
+  CAFFE_HOST_DEVICE void ForEachWarp(size_t bytes, const Step& step) const {
+#ifdef __CUDA_ARCH__
+    Block own = OfWarp(threadIdx.x / kWarp, bytes);
+    step(own);
+#else
+    const int warps = threads_ / kWarp;
+    for (int i = 0; i < warps; ++i) {
+      Block own = OfWarp(Turn(i, warps), bytes);
+      step(own);
+    }
+#endif
+  }
+
   /// The emulated device: the threads' order is the other one.
-  void TurnAround() { backwards_ = !backwards_; }
+  void TurnAround() {
+    backwards_ = !backwards_;
+  }
 
   /// `count` values that the block's threads share, not cleared. ForEachBlock is told how many
   /// bytes there are in all.
@@ -64,7 +84,7 @@ class Block {
   template <class Step>
   CAFFE_HOST_DEVICE void Begin(int count, const Step& step) const {
 #ifdef __CUDA_ARCH__
-    for (int i = threadIdx.x; i < count; i += threads_) step(i);
+    for (int i = Thread(); i < count; i += threads_) step(i);
 #else
     for (int i = 0; i < count; ++i) step(Turn(i, count));
 #endif
@@ -74,7 +94,7 @@ class Block {
   template <int at_once, class Load, class Store>
   CAFFE_HOST_DEVICE void Copy(int count, const Load& load, const Store& store) const {
 #ifdef __CUDA_ARCH__
-    for (int i = threadIdx.x; i < count; i += at_once * threads_) {
+    for (int i = Thread(); i < count; i += at_once * threads_) {
       decltype(load(i)) values[at_once];
       CAFFE_UNROLL
       for (int j = 0; j < at_once; ++j) {
@@ -91,7 +111,11 @@ class Block {
   }
   CAFFE_HOST_DEVICE void Wait() const {
 #ifdef __CUDA_ARCH__
-    __syncthreads();
+    if (is_warp_) {
+      __syncwarp();
+    } else {
+      __syncthreads();
+    }
 #endif
   }
 
@@ -114,13 +138,27 @@ class Block {
   static const size_t kSumBytes = kMostThreads / kWarp * sizeof(double);
 
  private:
+#ifdef __CUDACC__
+  __device__ int Thread() const {
+    return is_warp_ ? threadIdx.x % kWarp : threadIdx.x;
+  }
+#endif
+  CAFFE_HOST_DEVICE Block OfWarp(int warp, size_t bytes) const {
+    Block own = *this;
+    own.index_ = index_ * (threads_ / kWarp) + warp;
+    own.threads_ = kWarp;
+    own.is_warp_ = true;
+    own.sums_ += warp * sizeof(double);
+    own.shared_ += warp * bytes;
+    return own;
+  }
   /// The i-th of `count` to have its turn on the emulated device.
   int Turn(int i, int count) const {
     return backwards_ ? count - 1 - i : i;
   }
 
   int index_, threads_;
-  bool backwards_;
+  bool backwards_, is_warp_;
   char* sums_;
   char* shared_;
 };
@@ -133,10 +171,10 @@ CAFFE_HOST_DEVICE T Block::Sum(int count, const Term& term) const {
   const int warps = threads_ / kWarp;
 #ifdef __CUDA_ARCH__
   T own = 0;
-  for (int i = threadIdx.x; i < count; i += threads_) own += term(i);
+  for (int i = Thread(); i < count; i += threads_) own += term(i);
   for (int half = kWarp / 2; half > 0; half /= 2) own += __shfl_down_sync(0xFFFFFFFFu, own, half);
-  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = own;
-  __syncthreads();
+  if (Thread() % kWarp == 0) sums[Thread() / kWarp] = own;
+  Wait();
 #else
   for (int nth = 0; nth < warps; ++nth) {
     const int w = Turn(nth, warps);
@@ -153,9 +191,7 @@ CAFFE_HOST_DEVICE T Block::Sum(int count, const Term& term) const {
 #endif
   T total = 0;
   for (int w = 0; w < warps; ++w) total += sums[w];
-#ifdef __CUDA_ARCH__
-  __syncthreads();  // the next Sum writes there
-#endif
+  Wait();  // the next Sum writes there
   return total;
 }
 
@@ -238,13 +274,13 @@ CAFFE_HOST_DEVICE void Block::Sums(int count, T* scratch, const Add& add, const 
 #ifdef __CUDA_ARCH__
   T own[N];
   for (int j = 0; j < N; ++j) own[j] = 0;
-  for (int i = threadIdx.x; i < count; i += threads_) add(i, own);
+  for (int i = Thread(); i < count; i += threads_) add(i, own);
   int first = 0, left = N;
-  Fold::Run(threadIdx.x % kWarp, own, &first, &left);
+  Fold::Run(Thread() % kWarp, own, &first, &left);
   for (int j = 0; j < Fold::kLeft; ++j) {
-    if (j < left) scratch[threadIdx.x / kWarp * N + first + j] = own[j];
+    if (j < left) scratch[Thread() / kWarp * N + first + j] = own[j];
   }
-  __syncthreads();
+  Wait();
 #else
   for (int nth = 0; nth < warps; ++nth) {
     const int w = Turn(nth, warps);

@@ -198,6 +198,33 @@ void SetAll(int count, Dtype value, Dtype* to) {
 
 }  // namespace
 
+/// Kernel for `count` warps, each as if it were a block with `bytes` of shared memory, several to a
+/// block: many small blocks of one warp leave most of a multiprocessor idle. Of such blocks a
+/// multiprocessor has registers for Kernel::kBlocksOfWarps.
+template <class Kernel>
+struct InWarps {
+  static const int kBlockThreads = 8 * Block::kWarp, kBlocksAtOnce = Kernel::kBlocksOfWarps;
+  Kernel kernel;
+  int count;
+  size_t bytes;
+  CAFFE_HOST_DEVICE void operator()(Block& block) const {
+    block.ForEachWarp(bytes, [&](Block& own) {
+      if (own.index() < count) kernel(own);
+    });
+  }
+};
+
+/// kernel(block) for block.index() = 0 .. count - 1, each with the threads of a warp and `shared`
+/// bytes of memory for Block::Shared.
+template <class Kernel>
+void ForEachWarp(int count, size_t shared, const Kernel& kernel) {
+  const size_t most = size_t{32} << 10, bytes = (shared + 15) / 16 * 16;
+  int warps = InWarps<Kernel>::kBlockThreads / Block::kWarp;
+  while (warps > 1 && warps * bytes > most) warps /= 2;
+  ForEachBlock((count + warps - 1) / warps, warps * Block::kWarp, warps * bytes,
+               InWarps<Kernel>{kernel, count, bytes});
+}
+
 /// Two kernels in one, where neither reads what the other writes: the blocks of First, and behind
 /// them those of Second. Started with the sum of their blocks and the greater shared memory.
 template <class First, class Second>
