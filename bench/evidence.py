@@ -4,6 +4,7 @@
     bench/evidence.py --run=evidence-run --source cifar10=cifar-10-binary.tar.gz [--source fashion_mnist=FOLDER ...]
         [--targets=cifar10_50] [--networks=conv4,resnet20] [--methods=plain,dropblock,...] [--seeds=1,2,3]
         [--steps=10000 --batch=128]      the paper's schedule; fewer is a short schedule, and the table says so
+        [--gpu=0]                        train and evaluate on a GPU, in TF32: lines, and tables' rows, of their own
 
 A job is one training: a target, a network, a method and a seed, which chooses the training images, too. Each adds a
 line to --results, with its settings, and is not repeated while the line is there: the same command goes on where it was
@@ -66,6 +67,7 @@ def parse_arguments():
     parser.add_argument("--source_steps", type=int, help="training of the source network; default: as --steps")
     parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"))
     parser.add_argument("--authors_phi", help="the phi that the paper's authors published")
+    parser.add_argument("--gpu", default="", help="number of the GPU; default: the CPU")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time, a CPU each")
     parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
     a = parser.parse_args()
@@ -94,6 +96,8 @@ def parse_arguments():
             refuse(f"--{name}={getattr(a, name)}: there is no such file")
     if not a.table and not os.path.isfile(os.path.join(a.build, "bin", "metaperturb")):
         refuse(f"--build={a.build}: there is no bin/metaperturb")
+    if a.gpu and not re.fullmatch(r"\d+", a.gpu):
+        refuse(f"--gpu={a.gpu}: the number of one GPU is expected")
     a.source_steps = a.source_steps or a.steps
     return a
 
@@ -201,11 +205,16 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
         text.write("\n".join(lines) + "\n")
     forget_other_training(folder, [net, solver, f"{data}/settings.txt"])
     seconds = add_seconds(folder, lambda: run(
-        a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1"], cpu, log))
+        a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1", *on_device(a)],
+        cpu, log))
     trained = os.path.join(folder, f"net_iter_{steps}.caffemodel")
     if not os.path.exists(trained):
         raise Failed(f"{log}: the training was stopped before iteration {steps}; the next call goes on with it")
     return net, trained, seconds
+
+
+def on_device(a):
+    return [f"--gpu={a.gpu}"] if a.gpu else []
 
 
 def forget_other_training(folder, definition):
@@ -246,7 +255,8 @@ class Sources:
     def get(self, network, cpu):
         with self.lock:
             if network not in self.weights:
-                folder = os.path.join(self.a.run, "source", f"{self.a.source_steps}x{self.a.batch}", network)
+                device = "_gpu" if self.a.gpu else ""
+                folder = os.path.join(self.a.run, "source", f"{self.a.source_steps}x{self.a.batch}{device}", network)
                 os.makedirs(folder, exist_ok=True)
                 data = convert(self.a, "tiny_imagenet", "tiny_imagenet", 0, [], 1, cpu)
                 self.weights[network] = train(self.a, folder, data, network, "plain", 1, self.a.source_steps, cpu)[1]
@@ -263,7 +273,7 @@ def do_job(a, sources, job, cpu):
     phi = a.authors_phi if method == "metaperturb_authors" else a.phi
     net, trained, seconds = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
     run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={settings(a, job)['samples']}",
-            f"--images={a.images}", f"--json={folder}/evaluation.json"], cpu, os.path.join(folder, "evaluate.log"))
+            f"--images={a.images}", f"--json={folder}/evaluation.json", *on_device(a)], cpu, os.path.join(folder, "evaluate.log"))
     with open(f"{folder}/evaluation.json") as text:
         evaluation = json.load(text)
     return dict(accuracy=evaluation["accuracy"], nll=evaluation["negative_log_likelihood"],
@@ -278,7 +288,7 @@ def settings(a, job):
         with open(phi, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()[:12]
     values = (target, network, method, seed, a.steps, a.batch, a.images, a.samples if digest else 1,
-              a.source_steps if method.startswith("finetune") else "", digest)
+              a.source_steps if method.startswith("finetune") else "", digest, "gpu" if a.gpu else "")
     return {name: str(value) for name, value in zip(evidence_results.SETTINGS, values)}
 
 
@@ -289,7 +299,7 @@ def key_of(a, job):
 def job_folder(a, job):
     """Of its own for all that the training depends on: what is found there is gone on with."""
     target, network, method, seed = job
-    more = "".join("_" + settings(a, job)[name] for name in ("source_steps", "phi") if settings(a, job)[name])
+    more = "".join("_" + settings(a, job)[name] for name in ("source_steps", "phi", "device") if settings(a, job)[name])
     return os.path.join(a.run, f"{a.steps}x{a.batch}", target, network, method + more, f"s{seed}")
 
 

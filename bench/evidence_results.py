@@ -4,7 +4,8 @@ import os
 import statistics
 
 # A line: what says which training it is, then what was measured.
-SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi"]
+SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi",
+            "device"]  # empty: the CPU
 MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
 
 
@@ -13,7 +14,8 @@ def read(path):
     if not os.path.exists(path):
         return {}
     with open(path, newline="") as file:
-        return {tuple(line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED} for line in csv.DictReader(file)}
+        return {tuple(line.get(s, "") if s == "device" else line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED}
+                for line in csv.DictReader(file)}
 
 
 def prepare(path):
@@ -22,9 +24,17 @@ def prepare(path):
     with open(path, "a"):
         pass
     try:
-        read(path)
+        known = read(path)
     except (KeyError, TypeError) as error:
         raise ValueError(f"is no file of results: {error}") from error
+    with open(path, newline="") as file:
+        has_all_columns = not known or "device" in next(csv.reader(file))
+    if not has_all_columns:  # of a version that knew no device
+        anew = path + ".tmp"
+        open(anew, "w").close()
+        for key, measured in known.items():
+            add(anew, dict(zip(SETTINGS, key)), measured)
+        os.replace(anew, path)
 
 
 def add(path, settings, measured):
@@ -75,5 +85,7 @@ def print_table(rows, targets, methods):
         more = ""
         if names.count(name) > 1:  # such as two files of phi
             more = "".join(f", {k} {v}" for k, v in row if v and k in ("samples", "source_steps", "phi"))
+        if dict(row)["device"]:
+            more += ", on a GPU"
         print(f"| {' | '.join(name)}{more} | {len(results)} | {cell('accuracy', 100, 1)} | {cell('nll', 1, 2)}"
               f" | {cell('calibration_error', 100, 1)} | {cell('cpu_seconds', 1, 0)} |")
