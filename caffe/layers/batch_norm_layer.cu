@@ -89,6 +89,7 @@ struct ShiftedTerms {
 // Mean and deviation of the batch, from those sums, and a step of the running statistics.
 template <typename Dtype>
 struct BatchStatistics {
+  static const bool kReadsV = false;
   double m;  // values per channel
   Dtype old, eps;
   Absorbed<Dtype> absorbed;
@@ -118,6 +119,7 @@ struct BatchStatistics {
 
 template <typename Dtype>
 struct StoredStatistics {
+  static const bool kReadsV = false;
   const Dtype *running_mean, *running_var, *weight;
   Dtype eps;
   Absorbed<Dtype> absorbed;
@@ -161,6 +163,7 @@ struct GradientTerms {
 // and variance: dx += b (x - mean) + d.
 template <typename Dtype>
 struct FinishGradient {
+  static const bool kReadsV = true;
   double m;
   bool global;  // the statistics are not of the batch
   OfChannels<Dtype> channels;

@@ -70,9 +70,9 @@ struct ChannelPartSums {
 /// The arrays of MapChannels, from one or two to one.
 template <typename Dtype>
 struct ChannelMap {
-  const Dtype *u, *v;  // v may be null
-  Dtype* kept;         // gets u; may be null
-  Dtype* y;            // may be u or v
+  const Dtype *u, *v;
+  Dtype* kept;  // gets u; may be null
+  Dtype* y;     // may be u or v
 };
 
 namespace internal {
@@ -94,6 +94,9 @@ CAFFE_HOST_DEVICE void SumPart(Block& block, const ChannelParts& parts,
       threads, scratch,
       [&](int t, double* own) {
         Dtype pair[2] = {0, 0};
+#ifdef __CUDA_ARCH__
+#pragma unroll 2  // so that a thread waits for two steps at a time
+#endif
         for (int i = t; i < part.size; i += threads) {
           channel.template Add<kWidth>(parts.Element(part.channel, part.begin + i), pair);
         }
@@ -157,7 +160,7 @@ struct FinishChannel {
 
 // Each block adds up its channel's sums once more, which takes less time than a kernel for it. Two
 // steps at a time: what a thread reads of the second need not wait for the first.
-template <typename Dtype, int kWidth, bool kReadsV, class Finish>
+template <typename Dtype, int kWidth, class Finish>
 struct MapPartOfChannel {
   Finish finish;
   ChannelPartSums sums;
@@ -184,7 +187,7 @@ struct MapPartOfChannel {
         Values u[2], v[2];
         for (int k = 0; k < 2; ++k) {
           u[k] = LoadNeighbours<kWidth>(map.u + at[k]);
-          v[k] = kReadsV ? LoadNeighbours<kWidth>(map.v + at[k]) : u[k];
+          v[k] = Finish::kReadsV ? LoadNeighbours<kWidth>(map.v + at[k]) : u[k];
         }
         store(at[0], u[0], v[0]);
         if (has_second) store(at[1], u[1], v[1]);
@@ -202,12 +205,12 @@ ChannelPartSums SumWith(const ChannelBlocks& layout, const Terms& terms, DeviceW
   return {parts.count(), sums};
 }
 
-template <typename Dtype, int kWidth, bool kReadsV, class Finish>
+template <typename Dtype, int kWidth, class Finish>
 void MapWith(const ChannelBlocks& layout, const ChannelPartSums& sums, const Finish& finish,
              const ChannelMap<Dtype>& map) {
   const ChannelParts parts(layout, kWidth, 1024);
   ForEachBlock(parts.blocks(), parts.threads(), PairBytes(parts.threads()),
-               MapPartOfChannel<Dtype, kWidth, kReadsV, Finish>{finish, sums, parts, map});
+               MapPartOfChannel<Dtype, kWidth, Finish>{finish, sums, parts, map});
 }
 
 // Terms that are a function of one element.
@@ -249,16 +252,15 @@ void FinishChannels(int channels, const ChannelPartSums& sums, const Finish& fin
 
 /// y = f(u, v) with the function f = finish.Of(c, first, second) of each channel's two sums (0
 /// where there are none), and finish(c, first, second) once. The former, which many threads
-/// compute, must not read what the latter writes. `four` is FourAtOnce(layout.spatial, the arrays).
+/// compute, must not read what the latter writes. Finish::kReadsV: whether there is a v. `four` is
+/// FourAtOnce(layout.spatial, the arrays).
 template <typename Dtype, class Finish>
 void MapChannels(const ChannelBlocks& layout, bool four, const ChannelPartSums& sums,
                  const Finish& finish, const ChannelMap<Dtype>& map) {
-  if (map.v) {
-    four ? internal::MapWith<Dtype, 4, true>(layout, sums, finish, map)
-         : internal::MapWith<Dtype, 1, true>(layout, sums, finish, map);
+  if (four) {
+    internal::MapWith<Dtype, 4>(layout, sums, finish, map);
   } else {
-    four ? internal::MapWith<Dtype, 4, false>(layout, sums, finish, map)
-         : internal::MapWith<Dtype, 1, false>(layout, sums, finish, map);
+    internal::MapWith<Dtype, 1>(layout, sums, finish, map);
   }
 }
 
