@@ -86,33 +86,34 @@ struct ShiftedTerms {
   CAFFE_HOST_DEVICE void Keep(int c) const { pivots[c] = x[size_t(c) * spatial]; }
 };
 
-// Mean and deviation of the batch, from those sums, and a step of the running statistics.
+// Mean and deviation of the batch, from those sums, and a step of the running statistics. Many
+// threads compute the former: it has no division in double, which GPUs do in many instructions.
 template <typename Dtype>
 struct BatchStatistics {
   static const bool kReadsV = false;
-  double m;  // values per channel
+  double inverse_m, unbiased;  // 1 / m and m / (m - 1), of the number m of values per channel
   Dtype old, eps;
   Absorbed<Dtype> absorbed;
   OfChannels<Dtype> channels;
   Dtype *running_mean, *running_var, *weight;
   CAFFE_HOST_DEVICE Dtype Mean(int c, double sum) const {
-    return static_cast<Dtype>(channels.pivot[c] + sum / m);
+    return static_cast<Dtype>(channels.pivot[c] + sum * inverse_m);
   }
   CAFFE_HOST_DEVICE double Variance(double sum, double dot) const {
-    const double shifted_mean = sum / m, square = dot / m - shifted_mean * shifted_mean;
+    const double shifted_mean = sum * inverse_m;
+    const double square = dot * inverse_m - shifted_mean * shifted_mean;
     return square > 0 ? square : 0;
   }
   CAFFE_HOST_DEVICE Dtype InverseDeviation(double sum, double dot) const {
-    return static_cast<Dtype>(1 / std::sqrt(Variance(sum, dot) + eps));
+    return 1 / std::sqrt(static_cast<Dtype>(Variance(sum, dot) + eps));
   }
   CAFFE_HOST_DEVICE Affine<Dtype> Of(int c, double sum, double dot) const {
     return absorbed.Behind(c, Mean(c, sum), InverseDeviation(sum, dot));
   }
   CAFFE_HOST_DEVICE void operator()(int c, double sum, double dot) const {
-    const double unbiased = Variance(sum, dot) * (m > 1 ? m / (m - 1) : 1);
     channels.Set(c, InverseDeviation(sum, dot), Of(c, sum, dot));
     running_mean[c] = old * running_mean[c] + Mean(c, sum);
-    running_var[c] = static_cast<Dtype>(old * running_var[c] + unbiased);
+    running_var[c] = static_cast<Dtype>(old * running_var[c] + Variance(sum, dot) * unbiased);
     if (c == 0) weight[0] = old * weight[0] + 1;
   }
 };
@@ -164,7 +165,7 @@ struct GradientTerms {
 template <typename Dtype>
 struct FinishGradient {
   static const bool kReadsV = true;
-  double m;
+  double inverse_m;
   bool global;  // the statistics are not of the batch
   OfChannels<Dtype> channels;
   Dtype slope;
@@ -173,8 +174,8 @@ struct FinishGradient {
     const Affine<Dtype> affine = channels.Get(c, slope);
     if (global) return {affine, 0, 0};
     const double inverse = channels.inv_std[c];
-    return {affine, static_cast<Dtype>(-affine.alpha * inverse * inverse * dot / m),
-            static_cast<Dtype>(-affine.alpha * sum / m)};
+    return {affine, static_cast<Dtype>(-affine.alpha * inverse * inverse * dot * inverse_m),
+            static_cast<Dtype>(-affine.alpha * sum * inverse_m)};
   }
   CAFFE_HOST_DEVICE void operator()(int c, double sum, double dot) const {
     if (gamma) gamma[c] = static_cast<Dtype>(gamma[c] + dot * channels.inv_std[c]);
@@ -217,11 +218,12 @@ void BatchNormLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const ChannelPartSums sums = SumChannelParts<Dtype>(
       layout, four, ShiftedTerms<Dtype>{x, layout.spatial, channels.pivot}, &memory);
   const double m = double(layout.num) * layout.spatial;
-  MapChannels(layout, four, sums,
-              BatchStatistics<Dtype>{m, Dtype(param.moving_average_fraction()), eps, absorbed,
-                                     channels, blobs[0]->mutable_gpu_data(),
-                                     blobs[1]->mutable_gpu_data(), blobs[2]->mutable_gpu_data()},
-              map);
+  MapChannels(
+      layout, four, sums,
+      BatchStatistics<Dtype>{1 / m, m > 1 ? m / (m - 1) : 1, Dtype(param.moving_average_fraction()),
+                             eps, absorbed, channels, blobs[0]->mutable_gpu_data(),
+                             blobs[1]->mutable_gpu_data(), blobs[2]->mutable_gpu_data()},
+      map);
 }
 
 template <typename Dtype>
@@ -246,7 +248,7 @@ void BatchNormLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                   &memory);
   }
   const FinishGradient<Dtype> finish = {
-      double(layout.num) * layout.spatial,
+      1 / (double(layout.num) * layout.spatial),
       use_global_stats_,
       channels,
       slope_,

@@ -51,6 +51,20 @@ inline bool FourAtOnce(int row, std::initializer_list<const void*> arrays) {
 namespace internal {
 
 template <typename Dtype, int kWidth, class Function>
+struct MapNeighboursOfOne {
+  Function f;
+  const Dtype* u;
+  Dtype* y;
+  CAFFE_HOST_DEVICE void operator()(int i) const {
+    const int at = i * kWidth;
+    const auto us = LoadNeighbours<kWidth>(u + at);
+    Neighbours<Dtype, kWidth> values;
+    for (int k = 0; k < kWidth; ++k) values.at[k] = f(us.at[k]);
+    StoreNeighbours(values, y + at);
+  }
+};
+
+template <typename Dtype, int kWidth, class Function>
 struct MapNeighbours {
   Function f;
   const Dtype *u, *v;
@@ -65,6 +79,16 @@ struct MapNeighbours {
 };
 
 }  // namespace internal
+
+/// y[i] = f(u[i]) for i = 0 .. count - 1; y may be u.
+template <typename Dtype, class Function>
+void MapElements(int count, const Function& f, const Dtype* u, Dtype* y) {
+  if (FourAtOnce(count, {u, y})) {
+    ForEachIndex(count / 4, internal::MapNeighboursOfOne<Dtype, 4, Function>{f, u, y});
+  } else {
+    ForEachIndex(count, internal::MapNeighboursOfOne<Dtype, 1, Function>{f, u, y});
+  }
+}
 
 /// y[i] = f(u[i], v[i]) for i = 0 .. count - 1; y may be u or v.
 template <typename Dtype, class Function>

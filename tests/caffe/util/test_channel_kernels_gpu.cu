@@ -64,6 +64,9 @@ struct Combine : StoreSums {
   }
 };
 
+struct Twice {
+  CAFFE_HOST_DEVICE float operator()(float u) const { return 2 * u; }
+};
 struct Difference {
   CAFFE_HOST_DEVICE float operator()(float u, float v) const { return 2 * u - v; }
 };
@@ -196,6 +199,13 @@ TEST_F(ChannelKernelsGpu, MapElements) {
       }
       float *du = OnDevice(u), *dv = OnDevice(v, offset);
       float* y = OnDevice(vector<float>(count, -1.f));
+      vector<float> twice(u);
+      for (float& value : twice) value *= 2;
+      float* odd = OnDevice(u, offset);
+      MapElements(count, Twice{}, odd, y);
+      EXPECT_EQ(twice, OnHost(y, count)) << count << " " << offset;
+      MapElements(count, Twice{}, odd, odd);
+      EXPECT_EQ(twice, OnHost(odd, count)) << count << " " << offset;
       MapElements(count, Difference{}, du, dv, y);
       EXPECT_EQ(expected, OnHost(y, count)) << count << " " << offset;
       MapElements(count, Difference{}, du, dv, du);
