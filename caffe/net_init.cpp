@@ -289,7 +289,6 @@ template <typename Dtype>
 void Net<Dtype>::FuseLayers() {
   const int count = static_cast<int>(layers_.size());
   for (int i = 0; i < count; ++i) computed_by_.push_back(i);
-  if (Caffe::mode() == Caffe::GPU) return;  // the GPU parts compute one layer each
   for (int leader = 0; leader < count; ++leader) {
     if (computed_by_[leader] != leader || top_id_vecs_[leader].size() != 1) continue;
     const vector<int>& top = top_id_vecs_[leader];

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "caffe/util/channel_kernels.hpp"
 #include "caffe/util/layer_kernels.hpp"
 #include "layers/gpu_blobs.hpp"
 #include "layers/information_dropout_layer.hpp"

@@ -55,7 +55,7 @@ class BatchNormLayer : public Layer<Dtype> {
   vector<Dtype> mean_, inv_std_, alpha_, beta_;
   vector<Dtype> b_, d_;
   vector<double> sum_, dot_;
-  // The same on the device, one after another: mean, inv_std, and two coefficients of dx.
+  // On the device, one after another: what its passes keep of each channel.
   Blob<Dtype> of_channels_;
   Blob<Dtype> x_;                  // copy of x, kept only when working in place
   Layer<Dtype>* scale_ = nullptr;  // absorbed, as is a ReLU of this slope; 1: none

@@ -1,5 +1,6 @@
 #include "caffe/layers/bias_layer.hpp"
 #include "caffe/layers/channel_parameter.hpp"
+#include "caffe/util/channel_kernels.hpp"
 #include "caffe/util/layer_kernels.hpp"
 
 namespace caffe {

@@ -1,18 +1,27 @@
 #include "caffe/layers/eltwise_layer.hpp"
-#include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_vectors.hpp"
 
 namespace caffe {
 
 namespace {
 
+// r(a u + b v)
 template <typename Dtype>
 struct WeightedSum {
-  Dtype a;
-  const Dtype* u;
-  Dtype b;
-  const Dtype* v;
-  Dtype* y;
-  CAFFE_HOST_DEVICE void operator()(int i) const { y[i] = a * u[i] + b * v[i]; }
+  Dtype a, b, slope;
+  CAFFE_HOST_DEVICE Dtype operator()(Dtype u, Dtype v) const {
+    const Dtype sum = a * u + b * v;
+    return sum > 0 ? sum : slope * sum;
+  }
+};
+
+// coeff dy r'(y)
+template <typename Dtype>
+struct SumGradient {
+  Dtype coeff, slope;
+  CAFFE_HOST_DEVICE Dtype operator()(Dtype y, Dtype dy) const {
+    return coeff * (y > 0 ? dy : slope * dy);
+  }
 };
 
 // The larger of the largest so far and bottom j; `winner` is set where j, or `is_first`, says so.
@@ -51,8 +60,6 @@ struct BackwardQuotient {
 template <typename Dtype>
 void EltwiseLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  // A net built in CPU mode, where the ReLU behind was fused.
-  if (slope_ != 1) return Forward_cpu(bottom, top);
   const auto operation = this->layer_param_.eltwise_param().operation();
   const int count = top[0]->count();
   const Dtype* first = bottom[0]->gpu_data();
@@ -66,8 +73,10 @@ void EltwiseLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     const Dtype *so_far = j == 1 ? first : y, *x = bottom[j]->gpu_data();
     switch (operation) {
       case EltwiseParameter_EltwiseOp_SUM:
-        ForEachIndex(count,
-                     WeightedSum<Dtype>{j == 1 ? coeffs_[0] : Dtype(1), so_far, coeffs_[j], x, y});
+        MapElements(count,
+                    WeightedSum<Dtype>{j == 1 ? coeffs_[0] : Dtype(1), coeffs_[j],
+                                       j + 1 == bottom.size() ? slope_ : Dtype(1)},
+                    so_far, x, y);
         break;
       case EltwiseParameter_EltwiseOp_PROD:
         caffe_gpu_mul(count, so_far, x, y);
@@ -83,7 +92,6 @@ template <typename Dtype>
 void EltwiseLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
-  if (slope_ != 1) return Backward_cpu(top, propagate_down, bottom);
   const EltwiseParameter& param = this->layer_param_.eltwise_param();
   const int count = top[0]->count();
   const Dtype* dy = top[0]->gpu_diff();
@@ -91,7 +99,12 @@ void EltwiseLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     if (!propagate_down[j]) continue;
     if (is_sum()) {
       if (IsComputed(j, *top[0], propagate_down, bottom)) continue;
-      caffe_gpu_scale(count, coeffs_[j], dy, bottom[j]->overwrite_gpu_diff());
+      Dtype* dx = bottom[j]->overwrite_gpu_diff();
+      if (slope_ == 1) {
+        caffe_gpu_scale(count, coeffs_[j], dy, dx);
+      } else {
+        MapElements(count, SumGradient<Dtype>{coeffs_[j], slope_}, top[0]->gpu_data(), dy, dx);
+      }
       continue;
     }
     Dtype* dx = bottom[j]->overwrite_gpu_diff();

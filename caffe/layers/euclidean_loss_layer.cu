@@ -1,5 +1,5 @@
 #include "caffe/layers/euclidean_loss_layer.hpp"
-#include "caffe/util/layer_kernels.hpp"
+#include "caffe/util/channel_kernels.hpp"
 
 namespace caffe {
 

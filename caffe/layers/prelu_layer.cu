@@ -1,4 +1,5 @@
 #include "caffe/layers/prelu_layer.hpp"
+#include "caffe/util/channel_kernels.hpp"
 #include "caffe/util/layer_kernels.hpp"
 
 namespace caffe {

@@ -1,5 +1,6 @@
 #include "caffe/layers/channel_parameter.hpp"
 #include "caffe/layers/scale_layer.hpp"
+#include "caffe/util/channel_kernels.hpp"
 #include "caffe/util/layer_kernels.hpp"
 
 namespace caffe {

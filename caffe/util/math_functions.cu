@@ -1,40 +1,12 @@
 #include "caffe/util/math_functions.hpp"
 
-#include "caffe/util/device_launch.hpp"
+#include "caffe/util/device_vectors.hpp"
 #include "caffe/util/device_workspace.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
 
 namespace {
-
-// y[i] = function(a[i])
-template <typename Dtype, class Function>
-struct MapOne {
-  Function function;
-  const Dtype* a;
-  Dtype* y;
-  CAFFE_HOST_DEVICE void operator()(int i) const { y[i] = function(a[i]); }
-};
-
-// y[i] = function(a[i], b[i])
-template <typename Dtype, class Function>
-struct MapTwo {
-  Function function;
-  const Dtype *a, *b;
-  Dtype* y;
-  CAFFE_HOST_DEVICE void operator()(int i) const { y[i] = function(a[i], b[i]); }
-};
-
-template <typename Dtype, class Function>
-void Map(int n, const Function& function, const Dtype* a, Dtype* y) {
-  ForEachIndex(n, MapOne<Dtype, Function>{function, a, y});
-}
-
-template <typename Dtype, class Function>
-void Map(int n, const Function& function, const Dtype* a, const Dtype* b, Dtype* y) {
-  ForEachIndex(n, MapTwo<Dtype, Function>{function, a, b, y});
-}
 
 template <typename Dtype>
 struct Linear {  // alpha a + beta
@@ -193,7 +165,7 @@ struct WriteGaussian {
 
 template <typename Dtype>
 void caffe_gpu_axpy(const int N, const Dtype alpha, const Dtype* X, Dtype* Y) {
-  Map(N, Combination<Dtype>{alpha, Dtype(1)}, X, Y, Y);
+  MapElements(N, Combination<Dtype>{alpha, Dtype(1)}, X, Y, Y);
 }
 
 // beta 0: what Y held, not a number or not, does not count.
@@ -202,7 +174,7 @@ void caffe_gpu_axpby(const int N, const Dtype alpha, const Dtype* X, const Dtype
   if (beta == Dtype(0)) {
     caffe_gpu_scale(N, alpha, X, Y);
   } else {
-    Map(N, Combination<Dtype>{alpha, beta}, X, Y, Y);
+    MapElements(N, Combination<Dtype>{alpha, beta}, X, Y, Y);
   }
 }
 
@@ -221,28 +193,28 @@ void caffe_gpu_set(const int N, const Dtype alpha, Dtype* X) {
 
 template <typename Dtype>
 void caffe_gpu_add_scalar(const int N, const Dtype alpha, Dtype* X) {
-  Map(N, Linear<Dtype>{Dtype(1), alpha}, X, X);
+  MapElements(N, Linear<Dtype>{Dtype(1), alpha}, X, X);
 }
 
 template <typename Dtype>
 void caffe_gpu_scal(const int N, const Dtype alpha, Dtype* X) {
-  Map(N, Linear<Dtype>{alpha, Dtype(0)}, X, X);
+  MapElements(N, Linear<Dtype>{alpha, Dtype(0)}, X, X);
 }
 
 template <typename Dtype>
 void caffe_gpu_scale(const int n, const Dtype alpha, const Dtype* x, Dtype* y) {
-  Map(n, Linear<Dtype>{alpha, Dtype(0)}, x, y);
+  MapElements(n, Linear<Dtype>{alpha, Dtype(0)}, x, y);
 }
 
 #define DEFINE_OF_ONE(name, Function)                            \
   template <typename Dtype>                                      \
   void caffe_gpu_##name(const int n, const Dtype* a, Dtype* y) { \
-    Map(n, Function{}, a, y);                                    \
+    MapElements(n, Function{}, a, y);                            \
   }
 #define DEFINE_OF_TWO(name, Function)                                            \
   template <typename Dtype>                                                      \
   void caffe_gpu_##name(const int n, const Dtype* a, const Dtype* b, Dtype* y) { \
-    Map(n, Function{}, a, b, y);                                                 \
+    MapElements(n, Function{}, a, b, y);                                         \
   }
 
 DEFINE_OF_ONE(abs, Absolute)
@@ -259,7 +231,7 @@ DEFINE_OF_TWO(div, Quotient)
 
 template <typename Dtype>
 void caffe_gpu_powx(const int n, const Dtype* a, const Dtype b, Dtype* y) {
-  Map(n, Power<Dtype>{b}, a, y);
+  MapElements(n, Power<Dtype>{b}, a, y);
 }
 
 template <typename Dtype>
