@@ -74,11 +74,12 @@ def call(command, threads, timeout=None):
 class Server:
     """A program that measures once for every line it is sent."""
 
-    def __init__(self, command, threads):
+    def __init__(self, command, threads, wait=True):
         self.name = " ".join(os.path.basename(c) for c in command)
         self.process = subprocess.Popen(command + ["--serve"], env=environment(threads), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.measure()
+        if wait:
+            self.measure()
 
     def measure(self):
         try:

@@ -4,22 +4,21 @@
     bench/compare_gpu.py --build=build --python=PYTHON --data=LMDB [--models=resnet20] [--rounds=5] [--steps=20]
 
 Needs a build with CUDA and -DMETAPERTURB_BENCH=ON, a PYTHON whose torch sees the same GPU, and an LMDB of images of at
-least 32x32 with three channels (`metaperturb prepare` or convert_cifar make one): ours reads it from the GPU's memory,
+least 32x32 with three channels (convert_cifar makes one): ours reads it from the GPU's memory,
 with random crops and mirrorings, where PyTorch's batch is always the same. All programs are started first, then
 measured in turn, round by round; a ratio is the median over the rounds of the ratio within a round. Every step is
 waited for. Float with TF32, Adam, phi frozen.
 """
 import argparse
-import concurrent.futures
 import os
 import statistics
 import subprocess
 import sys
+import threading
+import time
 
 import compare
 
-EAGER = [("eager", formula) for formula in compare.FORMULAS]
-COMPILED = [("compile", formula) for formula in compare.FORMULAS]
 # what / what, model, at most, as the project set itself for one H200
 TARGETS = {
     ("plain", "eager"): 0.35, ("plain", "compile"): 0.7, ("mp", "eager mp"): 0.15, ("mp", "compile mp"): 0.4,
@@ -36,6 +35,8 @@ def arguments():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="per round and program")
+    parser.add_argument("--formulas", default=",".join(compare.FORMULAS), help="ways to say MetaPerturb in PyTorch; default: %(default)s")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds until PyTorch's programs have compiled")
     parser.add_argument("--engine", default="", help="of our convolutions: CAFFE or CUDNN; default: the default")
     options = parser.parse_args()
     if min(options.rounds, options.steps, options.batch - 1) < 1:
@@ -50,27 +51,41 @@ def commands(options, model):
             "--engine=" + options.engine] + common
     theirs = [options.python, os.path.join(compare.here, "torch_step.py"), "--device=cuda", "--threads=4"] + common
     found = {"plain": ours, "mp": ours + ["--mp"]}
-    for mode, formula in EAGER + COMPILED:
+    for mode in ("eager", "compile"):
         found[mode] = theirs + ["--mode=" + mode]
-        found[mode + " mp " + formula] = theirs + ["--mode=" + mode, "--mp", "--formula=" + formula]
+        for formula in options.formulas.split(","):
+            found[mode + " mp " + formula] = theirs + ["--mode=" + mode, "--mp", "--formula=" + formula]
     return found
 
 
-def start(commands):
-    """All at once: most of it is waiting for torch.compile."""
-    def server(command):
+def start(options, commands):
+    """All at once, as most of it is waiting for torch.compile; those that are ready in time."""
+    servers = {name: compare.Server(command, 4, wait=False) for name, command in commands.items()}
+    ready = {}
+
+    def wait(name):
         try:
-            return compare.Server(command, 4)
+            servers[name].measure()
+            ready[name] = servers[name]
+            compare.say("  %s is ready" % name)
         except SystemExit as error:
             compare.say(str(error))
-            return None
-    with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
-        found = dict(zip(commands, pool.map(server, commands.values())))
-    return {name: each for name, each in found.items() if each}
+
+    threads = [threading.Thread(target=wait, args=(name,)) for name in servers]
+    for thread in threads:
+        thread.start()
+    deadline = time.time() + options.timeout
+    for thread in threads:
+        thread.join(max(0, deadline - time.time()))
+    for name in servers.keys() - ready.keys():
+        servers[name].process.kill()
+    for thread in threads:
+        thread.join()
+    return ready
 
 
 def measure(options, model):
-    servers = start(commands(options, model))
+    servers = start(options, commands(options, model))
     rounds = []
     for i in range(options.rounds):
         rounds.append({name: server.measure()["median_ms"] for name, server in servers.items()})

@@ -6,7 +6,8 @@
 
 #include "caffe/util/device_matrix.hpp"
 #include "caffe/util/device_workspace.hpp"
-#include "caffe/util/layer_kernels.hpp"
+#include "caffe/util/device_launch.hpp"
+#include "caffe/util/divisor.hpp"
 
 namespace caffe {
 
