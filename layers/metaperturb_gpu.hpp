@@ -6,8 +6,8 @@
 namespace metaperturb {
 
 /// One pass of MetaPerturb on the device of GPU mode; metaperturb_layer.hpp has the formula and the
-/// names. All pointers are the device's, all arrays plain. What the forward pass keeps is small
-/// beside x: the noise, mu and the signs of the ReLUs are computed again in the backward pass.
+/// names. All pointers are the device's, all arrays plain. Beside z what the forward pass keeps is
+/// small: the signs of the ReLUs are computed again in the backward pass.
 template <typename Dtype>
 struct GpuPass {
   int num = 0, channels = 0, height = 0, width = 0;
@@ -19,6 +19,7 @@ struct GpuPass {
   const Dtype* x = nullptr;        // N x C x H x W
   const Dtype* epsilon = nullptr;  // the same, or null: `noise` says
   // Written by the forward pass, read by the backward pass:
+  Dtype* z = nullptr;          // N x C x H x W
   Dtype* f = nullptr;          // N x 4 x C
   Dtype* features = nullptr;   // C x 8: mean and variance of f[.,c,1..4]
   Dtype* s = nullptr;          // C

@@ -1,6 +1,6 @@
-// MetaPerturb's backward pass on a GPU, five kernels, six where phi learns. It computes z and the
-// signs of the ReLUs again, from x and the noise's counters, rather than keep them from the forward
-// pass.
+// MetaPerturb's backward pass on a GPU, five kernels, six where phi learns. It computes the signs
+// of the ReLUs again, from x, rather than keep them from the forward pass.
+#include "caffe/util/device_vectors.hpp"
 #include "caffe/util/device_workspace.hpp"
 #include "layers/metaperturb_gpu_planes.hpp"
 
@@ -20,54 +20,41 @@ struct PhiParts {
 const int kPlaneParts = 54, kMeanParts = 18;
 
 // With g the gradient of x (1 + a (s z - 1)): dx = g (1 + a (s z - 1)), dmu = g x a s z', and
-// ds[n,c] = sum_hw g x a z.
-template <typename Dtype>
+// ds[n,c] = sum_hw g x a z. As z = softplus(mu + epsilon), z' = 1 - e^-z.
+template <typename Dtype, int kWidth>
 struct NoiseGradient {
   static const int kBlocksOfWarps = 4;
   GpuPass<Dtype> pass;
-  Parts parts;
   const Dtype* dy;
   Dtype *dx, *dmu, *ds;
-  static size_t Bytes(const Parts& parts) {
-    return NoiseTiles<Dtype>::Bytes(parts) + parts.SumsBytes<Dtype>(1);
-  }
+  static size_t Bytes(const Parts& parts) { return parts.SumsBytes<Dtype>(1); }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const PlaneOf<Dtype> plane(pass, block);
-    const NoiseTiles<Dtype> tiles(&block, parts);
     Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(1, block.threads()));
-    const Kernel3x3<Dtype> a2(pass.phi + kA2);
     const Dtype s = pass.s[plane.channel], a = pass.a;
     Dtype* sum_of_plane = ds + block.index();
-    for (int p = 0; p < parts.count; ++p) {
-      const Part part(parts, p);
-      tiles.Fill(pass, plane, block, parts, part);
-      SumOverStrips<1>(
-          block, parts, part, scratch,
-          [&](int r, int q, Dtype* own) {
-            const Around<Dtype> around(tiles.hidden, r, q);
-            const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
-            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel,
-                        *in = tiles.x.Pixel(r, q);
-            const Dtype *noise = tiles.epsilon + r * parts.columns + q,
-                        *dy_in = dy + plane.at + pixel;
-            Dtype *dmu_out = dmu + plane.at + pixel, *dx_out = dx + plane.at + pixel;
-            for (int j = 0; j < kStrip; ++j) {
-              if (r + j >= part.rows) continue;
-              const int at = j * parts.width;
-              const Dtype mu = around.Stencil(a2, j) + hidden_b2[at];
-              Dtype derivative;
-              const Dtype z = Softplus(mu + noise[j * parts.columns], &derivative);
-              const Dtype v = in[j * tiles.x.pitch], factor = 1 + a * (s * z - 1), t = v * factor;
-              const Dtype gradient = dy_in[at];
-              const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? gradient : pass.slope * gradient;
-              const Dtype through_noise = g * v * a;
-              own[0] += through_noise * z;
-              dmu_out[at] = through_noise * s * derivative;
-              dx_out[at] = g * factor;
-            }
-          },
-          [&](int, Dtype sum) { *sum_of_plane = (p == 0 ? 0 : *sum_of_plane) + sum; });
-    }
+    block.Sums<1>(
+        plane.area / kWidth, scratch,
+        [&](int i, Dtype* own) {
+          const size_t at = plane.at + i * kWidth;
+          const auto x = caffe::LoadNeighbours<kWidth>(pass.x + at);
+          const auto z = caffe::LoadNeighbours<kWidth>(pass.z + at);
+          const auto gradient = caffe::LoadNeighbours<kWidth>(dy + at);
+          caffe::Neighbours<Dtype, kWidth> through_x, through_mu;
+          for (int j = 0; j < kWidth; ++j) {
+            const Dtype factor = 1 + a * (s * z.at[j] - 1), t = x.at[j] * factor;
+            const Dtype g = t > pass.clip ? Dtype(0)
+                            : t > 0       ? gradient.at[j]
+                                          : pass.slope * gradient.at[j];
+            const Dtype through_noise = g * x.at[j] * a;
+            own[0] += through_noise * z.at[j];
+            through_x.at[j] = g * factor;
+            through_mu.at[j] = through_noise * s * -std::expm1(-z.at[j]);
+          }
+          caffe::StoreNeighbours(through_x, dx + at);
+          caffe::StoreNeighbours(through_mu, dmu + at);
+        },
+        [&](int, Dtype sum) { *sum_of_plane = sum; });
   }
 };
 
@@ -257,7 +244,8 @@ struct InputGradient {
           const Around<int> around_gates(gates, r, q);
           for (int j = 0; j < kStrip; ++j) {
             for (int t = 0; t < 9; ++t) {
-              sums[j] += turned[t * 16 + around_gates.v[j + t / 3][t % 3]];
+              // Below the part there may be anything: of what nothing is written.
+              sums[j] += turned[t * 16 + (around_gates.v[j + t / 3][t % 3] & 15)];
             }
           }
         }
@@ -378,7 +366,12 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
       pass.phi + kB2, pass.hidden, through_mean, phi_diff ? phi.means + 9 : nullptr};
   const MeanGradient<Dtype> inner{pass,           mean_parts, slices,       dp,
                                   pass.phi + kB1, pass.mean,  through_mean, phi.means};
-  ForEachPlane(planes, parts, NoiseGradient<Dtype>{pass, parts, dy, dx, dmu, ds});
+  const std::initializer_list<const void*> arrays = {pass.x, pass.z, dy, dx, dmu};
+  if (caffe::FourAtOnce(area, arrays)) {
+    ForEachPlane(planes, parts, NoiseGradient<Dtype, 4>{pass, dy, dx, dmu, ds});
+  } else {
+    ForEachPlane(planes, parts, NoiseGradient<Dtype, 1>{pass, dy, dx, dmu, ds});
+  }
   ForEachBlock(mean_blocks + channels, kMeanThreads, outer.Bytes(),
                caffe::Beside<MeanGradient<Dtype>, ScaleGradient<Dtype>>{
                    outer, mean_blocks, ScaleGradient<Dtype>{pass, ds, df, phi}});

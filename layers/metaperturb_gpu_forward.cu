@@ -219,7 +219,7 @@ struct Perturb {
             const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
             const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel,
                         *in = tiles.x.Pixel(r, q);
-            Dtype* out = y + plane.at + pixel;
+            Dtype *out = y + plane.at + pixel, *z_out = pass.z + plane.at + pixel;
             const Dtype* noise = tiles.epsilon + r * parts.columns + q;
             for (int j = 0; j < kStrip; ++j) {
               if (r + j >= part.rows) continue;
@@ -227,6 +227,7 @@ struct Perturb {
               const Dtype z = Softplus(mu + noise[j * parts.columns]);
               const Dtype t = in[j * tiles.x.pitch] * (1 + a * (s * z - 1));
               const Dtype limited = t > pass.clip ? pass.clip : t;
+              z_out[j * parts.width] = z;
               out[j * parts.width] = limited > 0 ? limited : pass.slope * limited;
               own[0] += z;
               own[1] += z * z;

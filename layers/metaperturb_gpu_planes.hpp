@@ -393,20 +393,14 @@ struct NoiseTiles {
   }
 };
 
-/// softplus(u) = ln(1 + e^u), and its derivative, 1 / (1 + e^-u). Floats on a GPU by its own
-/// functions, which the CUDA programming guide bounds: softplus to 6e-7, absolutely.
+/// softplus(u) = ln(1 + e^u). Floats on a GPU by its own functions, which the CUDA programming
+/// guide bounds: to 6e-7, absolutely.
 template <typename Dtype>
-CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u, Dtype* derivative = nullptr) {
+CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u) {
 #ifdef __CUDA_ARCH__
-  if (sizeof(Dtype) == sizeof(float)) {
-    const float e = __expf(-fabsf(u));
-    if (derivative) *derivative = __fdividef(u > 0 ? 1.0f : e, 1 + e);
-    return fmaxf(u, 0) + __logf(1 + e);
-  }
+  if (sizeof(Dtype) == sizeof(float)) return fmaxf(u, 0) + __logf(1 + __expf(-fabsf(u)));
 #endif
-  const Dtype e = std::exp(-std::fabs(u));
-  if (derivative) *derivative = (u > 0 ? Dtype(1) : e) / (1 + e);
-  return (u > 0 ? u : Dtype(0)) + std::log1p(e);
+  return (u > 0 ? u : Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
 }
 
 }  // namespace metaperturb

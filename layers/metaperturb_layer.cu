@@ -17,6 +17,7 @@ void Resize(Blob<Dtype>* blob, int count) {
 template <typename Dtype>
 metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob<Dtype>*>& bottom) {
   const int area = image_.height * image_.width;
+  Resize(&gpu_.z, num_ * channels_ * area);
   Resize(&gpu_.f, num_ * 4 * channels_);
   Resize(&gpu_.features, channels_ * 8);
   Resize(&gpu_.s, channels_);
@@ -39,6 +40,7 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   pass.phi = GpuData(*this->blobs_[0]);
   pass.x = GpuData(*bottom[0]);
   pass.epsilon = bottom.size() > 1 ? GpuData(*bottom[1]) : nullptr;
+  pass.z = MutableGpuData(&gpu_.z);
   pass.f = MutableGpuData(&gpu_.f);
   pass.features = MutableGpuData(&gpu_.features);
   pass.s = MutableGpuData(&gpu_.s);

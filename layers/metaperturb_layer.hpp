@@ -117,7 +117,7 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   // The last forward pass ran on the GPU, and what it kept (metaperturb_gpu.hpp).
   bool on_gpu_ = false;
   struct {
-    Blob<Dtype> f, features, s, mean, mean_b1, hidden, hidden_b2;
+    Blob<Dtype> z, f, features, s, mean, mean_b1, hidden, hidden_b2;
     Blob<double> spread;
   } gpu_;
 };

@@ -1,12 +1,13 @@
 #include "caffe/layers/gpu_convolution.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
+#include "caffe/util/device_launch.hpp"
 #include "caffe/util/device_matrix.hpp"
 #include "caffe/util/device_workspace.hpp"
-#include "caffe/util/device_launch.hpp"
 #include "caffe/util/divisor.hpp"
 
 namespace caffe {
@@ -16,6 +17,7 @@ namespace {
 typedef WarpTiles<4> ImageTiles;    // 16 channels x 32 pixels
 typedef WarpTiles<18> WeightTiles;  // 16 outputs x 16 inputs, for each of the 9 taps
 const int kTaps = 9, kWarps = 8, kThreads = kWarps * Block::kWarp;
+const int kSumsAtOnce = 3;  // tiles of WeightTiles whose sums over the warps are in shared memory
 const int kMostChannels = 64;
 const size_t kShared = (48 << 10) - Block::kSumBytes;  // what needs no asking
 
@@ -65,42 +67,47 @@ struct Windows {
     return (image * rows + row * step) * pitch + pixel % out_w * step;
   }
 
-  /// Loads channels c0 .. c0 + depth - 1, a multiple of 4, of a part to `values`, each `plane`
-  /// values behind the one before; x is the part's first image, of which `left` are there.
-  CAFFE_HOST_DEVICE void Load(const Block& block, const float* x, int left, int first, int c0,
-                              int depth, int plane, float* values) const {
-    const size_t area = size_t(height) * width;
+  /// from[i]: where in the part's first image value i of a channel stands, behind that channel's
+  /// first; negative where it is zero. `left` images are there.
+  CAFFE_HOST_DEVICE void Locate(const Block& block, int left, int first, int* from) const {
     const int first_row = first / out_w * step - 1;
+    block.Begin(Size(), [&](int i) {
+      const int image = by_image.Quotient(i), in_image = i - image * (rows * pitch);
+      const int row = by_row.Quotient(in_image);
+      int h = first_row + row, w = in_image - row * pitch - 1;
+      bool there = h >= 0 && w >= 0 && image < left;
+      if (spread > 1) {
+        there = there && h % spread == 0 && w % spread == 0;
+        h /= spread;
+        w /= spread;
+      }
+      there = there && h < height && w < width;
+      from[i] = there ? (image * channels * height + h) * width + w : -1;
+    });
+  }
+  /// Loads channels c0 .. c0 + depth - 1, a multiple of 4, of a part to `values`, each `plane`
+  /// values behind the one before; x is the part's first image.
+  CAFFE_HOST_DEVICE void Load(const Block& block, const float* x, const int* from, int c0,
+                              int depth, int plane, float* values) const {
+    const int area = height * width, size = Size();
     struct Four {
       float values[4];
     };
     block.Copy<2>(
-        Size() * (depth / 4),
+        size * (depth / 4),
         [&](int i) {
-          const int four = by_part.Quotient(i), at = i - four * Size();
-          const int image = by_image.Quotient(at), in_image = at - image * (rows * pitch);
-          const int row = by_row.Quotient(in_image);
-          int h = first_row + row, w = in_image - row * pitch - 1;
-          bool there = h >= 0 && w >= 0 && image < left;
-          if (spread > 1) {
-            there = there && h % spread == 0 && w % spread == 0;
-            h /= spread;
-            w /= spread;
-          }
-          there = there && h < height && w < width;
-          const int c = c0 + four * 4;
-          const float* from =
-              x + (size_t(image) * channels + c) * area + (there ? h * width + w : 0);
+          const int four = by_part.Quotient(i), at = from[i - four * size], c = c0 + four * 4;
           Four loaded;
           CAFFE_UNROLL
           for (int j = 0; j < 4; ++j) {
-            loaded.values[j] = there && c + j < channels ? from[j * area] : 0.f;
+            const bool there = at >= 0 && c + j < channels;
+            loaded.values[j] = there ? x[size_t(c + j) * area + at] : 0.f;
           }
           return loaded;
         },
         [&](int i, const Four& loaded) {
           const int four = by_part.Quotient(i);
-          float* to = values + four * 4 * plane + (i - four * Size());
+          float* to = values + four * 4 * plane + (i - four * size);
           CAFFE_UNROLL
           for (int j = 0; j < 4; ++j) to[j * plane] = RoundToTensorFloat(loaded.values[j]);
         });
@@ -118,6 +125,8 @@ struct Correlate {
   int depth;        // channels that are in shared memory at a time: 8 or 16
   bool transposed;  // weights are channels x out_channels, turned by 180 degrees
   int plane, lead;  // of a channel's values, of a row of weights, in shared memory
+  bool aligned;     // rows of weights begin at multiples of 16 bytes
+  Divisor by_fours;
   const float *x, *weights, *bias;
   float* y;
 
@@ -130,8 +139,16 @@ struct Correlate {
         depth(16),
         transposed(turned),
         plane(PlaneSize(windows.Size(), 8)),
-        lead(16 * rows + 8) {
+        lead(16 * rows + 8),
+        aligned(false),
+        by_fours(1) {
     if (in.channels <= 8 || Bytes() > kShared) depth = 8;
+    by_fours = Divisor(kTaps * (transposed ? 16 * rows : depth) / 4);
+  }
+  void SetWeights(const float* from) {
+    weights = from;
+    aligned = reinterpret_cast<uintptr_t>(from) % 16 == 0 &&
+              (transposed ? out_channels : in.channels) % 4 == 0;
   }
   /// How many, and how many pixels a part has: small images leave too few blocks of eight warps.
   static int RowsFor(int outputs) { return (outputs - 1) / 16 % 2 + 1; }
@@ -139,7 +156,8 @@ struct Correlate {
     return (area > 128 ? 8 : 4) / RowsFor(outputs) * 32;
   }
   size_t Bytes() const {
-    return (size_t(depth) * (plane + kTaps * lead) + warps / rows * 32 + 16) * sizeof(float);
+    return (size_t(depth) * (plane + kTaps * lead) + warps / rows * 32 + in.Size() + 16) *
+           sizeof(float);
   }
 
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
@@ -149,12 +167,15 @@ struct Correlate {
     float* values = block.Shared<float>(depth * plane);
     float* kernel = block.Shared<float>(depth * kTaps * lead);
     int* offsets = block.Shared<int>(warps / rows * 32);
+    int* from = block.Shared<int>(in.Size());
     block.Begin(warps / rows * 32, [&](int p) { offsets[p] = in.Offset(first, p); });
+    in.Locate(block, 1, first, from);
+    block.Wait();
     ImageTiles tiles(block);
-    const float* from = x + size_t(image) * in.channels * in.height * in.width;
+    const float* source = x + size_t(image) * in.channels * in.height * in.width;
     for (int c0 = 0; c0 < in.channels; c0 += depth) {
       if (c0 > 0) block.Wait();  // all have read what is overwritten now
-      in.Load(block, from, 1, first, c0, depth, plane, values);
+      in.Load(block, source, from, c0, depth, plane, values);
       LoadWeights(block, c0, m0, kernel);
       for (int c = 0; c < depth; c += ImageTiles::kDepth) {
         Multiply(c, values, kernel, offsets, &tiles);
@@ -171,24 +192,43 @@ struct Correlate {
     }
   }
 
-  // kernel[(c 9 + tap) lead + m]
+  // kernel[(c 9 + tap) lead + m]. In memory the values of a row, of one m or, transposed, of one c,
+  // are one after another.
   CAFFE_HOST_DEVICE void LoadWeights(const Block& block, int c0, int m0, float* kernel) const {
-    const int outputs = rows * 16, deep = depth == 16 ? 4 : 3, wide = rows == 2 ? 5 : 4;
-    block.Copy<9>(
-        outputs * depth * kTaps,
+    struct alignas(16) Four {
+      float values[4];
+    };
+    const int outputs = rows * 16, in_row = kTaps * (transposed ? outputs : depth);
+    block.Copy<4>(
+        outputs * depth * kTaps / 4,
         [&](int i) {
-          const int pair = i / kTaps, tap = i - pair * kTaps;
-          const int m = m0 + (transposed ? pair & (outputs - 1) : pair >> deep);
-          const int c = c0 + (transposed ? pair >> wide : pair & (depth - 1));
-          const int at = transposed ? c * out_channels + m : m * in.channels + c;
-          return m < out_channels && c < in.channels ? weights[at * kTaps + tap] : 0.f;
+          const int row = by_fours.Quotient(i), at = (i - row * (in_row / 4)) * 4;
+          const int c = c0 + (transposed ? row : 0), m = m0 + (transposed ? 0 : row);
+          const int begin = (transposed ? c * out_channels + m : m * in.channels + c) * kTaps + at;
+          // What is left of the row in memory.
+          const int left = (transposed ? out_channels - m0 : in.channels - c0) * kTaps - at;
+          const bool there = c < in.channels && m < out_channels;
+          if (aligned && there && left >= 4) {
+            return *reinterpret_cast<const Four*>(weights + begin);
+          }
+          Four loaded;
+          CAFFE_UNROLL
+          for (int j = 0; j < 4; ++j)
+            loaded.values[j] = there && j < left ? weights[begin + j] : 0.f;
+          return loaded;
         },
-        [&](int i, float value) {
-          const int pair = i / kTaps, tap = i - pair * kTaps;
-          const int m = transposed ? pair & (outputs - 1) : pair >> deep;
-          const int c = transposed ? pair >> wide : pair & (depth - 1);
-          kernel[(c * kTaps + (transposed ? kTaps - 1 - tap : tap)) * lead + m] =
-              RoundToTensorFloat(value);
+        [&](int i, const Four& loaded) {
+          const int row = by_fours.Quotient(i), at = (i - row * (in_row / 4)) * 4;
+          CAFFE_UNROLL
+          for (int j = 0; j < 4; ++j) {
+            const float value = RoundToTensorFloat(loaded.values[j]);
+            const int m = (at + j) / kTaps;
+            if (transposed) {
+              kernel[(row * kTaps + kTaps - 1 - (at + j - m * kTaps)) * lead + m] = value;
+            } else {
+              kernel[(at + j) * lead + row] = value;
+            }
+          }
         });
     block.Wait();
   }
@@ -231,7 +271,9 @@ struct CorrelateGradient {
   int Combinations() const { return ((out_channels - 1) / 16 + 1) * ((in.channels - 1) / 16 + 1); }
   int Blocks() const { return (units - 1) / units_of_block + 1; }
   size_t Bytes() const {
-    return (16 * size_t(x_plane + std::max(dy_plane, kWarps * 8)) + pixels + 16) * sizeof(float);
+    return (16 * size_t(x_plane + dy_plane) +
+            std::max(0, kSumsAtOnce * kWarps * 128 - 16 * dy_plane) + pixels + in.Size() + 16) *
+           sizeof(float);
   }
 
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
@@ -239,13 +281,14 @@ struct CorrelateGradient {
     const int c0 = block.index() % c_rows * 16, m0 = block.index() / c_rows % m_rows * 16;
     const int part = block.index() / c_rows / m_rows;
     float* values = block.Shared<float>(16 * x_plane);
-    const int gradients = dy_plane > kWarps * 8 ? dy_plane : kWarps * 8;
-    float* gradient = block.Shared<float>(16 * gradients);
+    const int sums = kSumsAtOnce * kWarps * 128;
+    float* gradient = block.Shared<float>(sums > 16 * dy_plane ? sums : 16 * dy_plane);
     int* offsets = block.Shared<int>(pixels);
+    int* from = block.Shared<int>(in.Size());
     WeightTiles tiles(block);
     const int last = (part + 1) * units_of_block < units ? (part + 1) * units_of_block : units;
     for (int unit = part * units_of_block; unit < last; ++unit) {
-      Load(block, unit, c0, m0, values, gradient, offsets);
+      Load(block, unit, c0, m0, from, values, gradient, offsets);
       for (int q = 0; q < pixels / (kWarps * 8); ++q) {
         tiles.AddProducts(
             [&](int warp, int m, int k) {
@@ -259,43 +302,51 @@ struct CorrelateGradient {
       }
       block.Wait();  // all have read what is overwritten now
     }
+    // The warps' sums, in the order taps x outputs x inputs.
     float* out = parts + size_t(part) * out_channels * in.channels * kTaps;
     CAFFE_UNROLL
-    for (int t = 0; t < 2 * kTaps; ++t) {
-      tiles.ForEach(
-          t, [&](int warp, int m, int n, float sum) { gradient[warp * 128 + m * 8 + n] = sum; });
+    for (int t0 = 0; t0 < 2 * kTaps; t0 += kSumsAtOnce) {
+      CAFFE_UNROLL
+      for (int t = 0; t < kSumsAtOnce; ++t) {
+        tiles.ForEach(t0 + t, [&](int warp, int m, int n, float sum) {
+          gradient[(warp * kSumsAtOnce + t) * 128 + m * 8 + n] = sum;
+        });
+      }
       block.Wait();
-      block.Run(128, [&](int i) {
-        const int m = m0 + i / 8, c = c0 + t % 2 * 8 + i % 8;
+      block.Run(kSumsAtOnce * 128, [&](int i) {
+        const int t = t0 + i / 128, m = m0 + i % 128 / 8, c = c0 + t % 2 * 8 + i % 8;
         if (m >= out_channels || c >= in.channels) return;
         float sum = 0;
-        for (int w = 0; w < kWarps; ++w) sum += gradient[w * 128 + i];
-        out[(size_t(m) * in.channels + c) * kTaps + t / 2] = sum;
+        for (int w = 0; w < kWarps; ++w) sum += gradient[w * (kSumsAtOnce * 128) + i];
+        out[(t / 2 * out_channels + m) * in.channels + c] = sum;
       });
     }
   }
 
-  CAFFE_HOST_DEVICE void Load(const Block& block, int unit, int c0, int m0, float* values,
-                              float* gradient, int* offsets) const {
+  CAFFE_HOST_DEVICE void Load(const Block& block, int unit, int c0, int m0, int* from,
+                              float* values, float* gradient, int* offsets) const {
     const int image = unit / in.Parts() * in.images, first = unit % in.Parts() * in.pixels;
     const int left = num - image < in.images ? num - image : in.images;
-    in.Load(block, x + size_t(image) * in.channels * in.height * in.width, left, first, c0, 16,
-            x_plane, values);
+    in.Locate(block, left, first, from);
+    block.Wait();
+    in.Load(block, x + size_t(image) * in.channels * in.height * in.width, from, c0, 16, x_plane,
+            values);
     block.Run(pixels, [&](int p) {
       const int n = p / in.pixels, pixel = first + p % in.pixels;
       const bool there = n < left && pixel < in.Area();
       offsets[p] = in.Offset(first, p);
-      const float* from = dy + (size_t(image + n) * out_channels + m0) * in.Area() + pixel;
+      const float* source = dy + (size_t(image + n) * out_channels + m0) * in.Area() + pixel;
       CAFFE_UNROLL
       for (int m = 0; m < 16; ++m) {
-        const float value = there && m0 + m < out_channels ? from[size_t(m) * in.Area()] : 0.f;
+        const float value = there && m0 + m < out_channels ? source[size_t(m) * in.Area()] : 0.f;
         gradient[m * dy_plane + p] = RoundToTensorFloat(value);
       }
     });
   }
 };
 
-/// dweights[i] += sum over the parts of parts[part][i]; a block for 32 of them.
+/// dweights[i,tap] += sum over the parts of parts[part][tap][i], for the pairs i of an output and
+/// an input; a block for 32 of the `size` weights.
 struct AddWeightParts {
   int count, size;
   const float* parts;
@@ -316,7 +367,8 @@ struct AddWeightParts {
       if (first + i >= size) return;
       float sum = 0;
       for (int s = 0; s < slices; ++s) sum += sums[s * 32 + i];
-      dweights[first + i] += sum;
+      const int pairs = size / kTaps, tap = (first + i) / pairs;
+      dweights[(first + i - tap * pairs) * kTaps + tap] += sum;
     });
   }
 };
@@ -363,7 +415,7 @@ class ByTensorCores : public GpuConvolution<float> {
   void Forward(const float* x, const float* weights, const float* bias, float* y) override {
     Correlate kernel = ForwardKernel(geometry());
     kernel.x = x;
-    kernel.weights = weights;
+    kernel.SetWeights(weights);
     kernel.bias = bias;
     kernel.y = y;
     Start(kernel);
@@ -372,7 +424,7 @@ class ByTensorCores : public GpuConvolution<float> {
   void BackwardData(const float* dy, const float* weights, float* dx) override {
     Correlate kernel = BackwardDataKernel(geometry());
     kernel.x = dy;
-    kernel.weights = weights;
+    kernel.SetWeights(weights);
     kernel.bias = nullptr;
     kernel.y = dx;
     Start(kernel);
