@@ -1,6 +1,7 @@
 #ifndef METAPERTURB_LAYERS_METAPERTURB_GPU_HPP_
 #define METAPERTURB_LAYERS_METAPERTURB_GPU_HPP_
 
+#include "caffe/util/divisor.hpp"
 #include "layers/metaperturb_kernels.hpp"
 
 namespace metaperturb {
@@ -11,6 +12,7 @@ namespace metaperturb {
 template <typename Dtype>
 struct GpuPass {
   int num = 0, channels = 0, height = 0, width = 0;
+  caffe::Divisor by_channels{1};
   bool train = false;            // the statistics are those of the batch
   double size_features[2] = {};  // C / C_norm, H / H_norm
   Dtype a = 1, clip = 0, slope = 1;

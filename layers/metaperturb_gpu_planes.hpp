@@ -92,8 +92,11 @@ struct Parts {
 /// One part: where it begins, and how many rows and columns it has.
 struct Part {
   int h0, w0, rows, columns;
-  CAFFE_HOST_DEVICE Part(const Parts& parts, int index)
-      : h0(index / parts.across * parts.rows), w0(index % parts.across * parts.columns) {
+  CAFFE_HOST_DEVICE Part(const Parts& parts, int index) : h0(0), w0(0) {
+    if (index > 0) {
+      h0 = index / parts.across * parts.rows;
+      w0 = index % parts.across * parts.columns;
+    }
     rows = parts.height - h0 < parts.rows ? parts.height - h0 : parts.rows;
     columns = parts.width - w0 < parts.columns ? parts.width - w0 : parts.columns;
   }
@@ -218,8 +221,8 @@ struct PlaneOf {
   int image, channel, area;
   size_t at, at_mean;  // of the first pixel in N x C x H x W and in N x H x W
   CAFFE_HOST_DEVICE PlaneOf(const GpuPass<Dtype>& pass, const Block& block)
-      : image(block.index() / pass.channels),
-        channel(block.index() % pass.channels),
+      : image(pass.by_channels.Quotient(block.index())),
+        channel(block.index() - image * pass.channels),
         area(pass.height * pass.width),
         at(size_t(block.index()) * area),
         at_mean(size_t(image) * area) {}

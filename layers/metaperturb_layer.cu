@@ -28,6 +28,7 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   metaperturb::GpuPass<Dtype> pass;
   pass.num = num_;
   pass.channels = channels_;
+  pass.by_channels = Divisor(channels_);
   pass.height = image_.height;
   pass.width = image_.width;
   pass.train = this->phase_ == TRAIN;

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "caffe/util/device_launch.hpp"
 #include "caffe/util/device_matrix.hpp"
+#include "caffe/util/device_vectors.hpp"
 #include "caffe/util/device_workspace.hpp"
 #include "caffe/util/divisor.hpp"
 
@@ -27,15 +29,17 @@ int PlaneSize(int count, int rest) {
   return (count - rest + 31) / 32 * 32 + rest;
 }
 
-/// Windows of 3x3 pixels over images, and the part of an image that a block keeps in shared memory.
-/// `spread` - 1 zeros are between the pixels of the image, and one around it; the windows are
-/// `step` apart. The pixels are those of the windows, in the order of rows.
+/// Windows of 3x3 pixels over images, and the part of an image that a block keeps in shared memory:
+/// whole rows, in each of which four values, zeros beside the image, precede its pixels. `spread` -
+/// 1 zeros are between the pixels, and one around the image; the windows are `step` apart. What is
+/// called a pixel of a part is a window, in the order of rows.
 struct Windows {
   int channels, height, width;  // of the image
   int out_h, out_w, step, spread;
-  int images, pixels;  // of a part: so many images, so many pixels of each
-  int rows, pitch;     // of an image in shared memory
-  Divisor by_part, by_image, by_row;
+  int images, pixels;        // of a part: so many images, so many pixels of each
+  int rows, columns, pitch;  // of an image in shared memory
+  bool by_fours;             // of a row, four pixels are read at once
+  Divisor by_channel, by_row, by_image, by_line, by_out_w, by_parts;
 
   Windows(int c, int h, int w, int oh, int ow, int s, int zeros, int n, int p)
       : channels(c),
@@ -49,179 +53,196 @@ struct Windows {
         pixels(std::min(p, oh * ow)),
         // Unless parts are whole rows they begin anywhere in one.
         rows(std::min(oh - 1, pixels % ow == 0 ? pixels / ow - 1 : (pixels + ow - 2) / ow) * s + 3),
-        pitch((ow - 1) * s + 3),
-        by_part(images * rows * pitch),
-        by_image(rows * pitch),
-        by_row(pitch) {}
+        // The zero to the right of the image is that before the next row.
+        columns(zeros == 1 && w % 4 == 0 ? w : ((ow - 1) * s + 5) / 4 * 4),
+        pitch(columns + 4),
+        by_fours(false),
+        by_channel(1),
+        by_row(1),
+        by_image(rows),
+        by_line(n * rows + 1),
+        by_out_w(ow),
+        by_parts(Parts()) {}
+  void ReadFrom(const float* x) {
+    by_fours = columns == width && reinterpret_cast<uintptr_t>(x) % 16 == 0;
+    const int in_row = columns / (by_fours ? 4 : 1);
+    by_row = Divisor(in_row);
+    by_channel = Divisor(images * rows * in_row);
+  }
   CAFFE_HOST_DEVICE int Area() const { return out_h * out_w; }
   CAFFE_HOST_DEVICE int Parts() const { return (Area() - 1) / pixels + 1; }
   /// Values of a channel in shared memory.
-  CAFFE_HOST_DEVICE int Size() const { return images * rows * pitch; }
+  CAFFE_HOST_DEVICE int Size() const { return images * rows * pitch + 4; }
 
-  /// Where in a channel of the part that begins with pixel `first` the window of its pixel p is; 0
-  /// beyond the last.
-  CAFFE_HOST_DEVICE int Offset(int first, int p) const {
-    const int image = p / pixels, pixel = first + p % pixels;
-    if (image >= images || pixel >= Area()) return 0;
-    const int row = pixel / out_w - first / out_w;
-    return (image * rows + row * step) * pitch + pixel % out_w * step;
+  /// Where in a channel of the part that begins with pixel `first` the window of pixel p of its
+  /// `image` is; that of the first beyond the last.
+  CAFFE_HOST_DEVICE int Offset(int first, int image, int p) const {
+    const int pixel = first + p;
+    if (image >= images || p >= pixels || pixel >= Area()) return 3;
+    const int row = by_out_w.Quotient(pixel), line = row - by_out_w.Quotient(first);
+    return (image * rows + line * step) * pitch + (pixel - row * out_w) * step + 3;
   }
 
-  /// from[i]: where in the part's first image value i of a channel stands, behind that channel's
-  /// first; negative where it is zero. `left` images are there.
-  CAFFE_HOST_DEVICE void Locate(const Block& block, int left, int first, int* from) const {
-    const int first_row = first / out_w * step - 1;
-    block.Begin(Size(), [&](int i) {
-      const int image = by_image.Quotient(i), in_image = i - image * (rows * pitch);
-      const int row = by_row.Quotient(in_image);
-      int h = first_row + row, w = in_image - row * pitch - 1;
-      bool there = h >= 0 && w >= 0 && image < left;
-      if (spread > 1) {
-        there = there && h % spread == 0 && w % spread == 0;
-        h /= spread;
-        w /= spread;
-      }
-      there = there && h < height && w < width;
-      from[i] = there ? (image * channels * height + h) * width + w : -1;
+  /// Zeros beside the images of `depth` channels, each `plane` values behind the one before.
+  CAFFE_HOST_DEVICE void ClearMargins(const Block& block, int depth, int plane,
+                                      float* values) const {
+    const int lines = images * rows + 1;
+    block.Begin(depth * lines, [&](int i) {
+      const int c = by_line.Quotient(i);
+      float* line = values + c * plane + (i - c * lines) * pitch;
+      line[0] = line[3] = 0;
     });
   }
-  /// Loads channels c0 .. c0 + depth - 1, a multiple of 4, of a part to `values`, each `plane`
-  /// values behind the one before; x is the part's first image.
-  CAFFE_HOST_DEVICE void Load(const Block& block, const float* x, const int* from, int c0,
+  /// Loads channels c0 .. c0 + depth - 1 of the part; x is its first image, of which `left` are
+  /// there.
+  CAFFE_HOST_DEVICE void Load(const Block& block, const float* x, int left, int first, int c0,
                               int depth, int plane, float* values) const {
-    const int area = height * width, size = Size();
-    struct Four {
-      float values[4];
-    };
-    block.Copy<2>(
-        size * (depth / 4),
+    if (by_fours) {
+      LoadRows<4>(block, x, left, first, c0, depth, plane, values);
+    } else {
+      LoadRows<1>(block, x, left, first, c0, depth, plane, values);
+    }
+  }
+
+ private:
+  template <int kWidth>
+  CAFFE_HOST_DEVICE void LoadRows(const Block& block, const float* x, int left, int first, int c0,
+                                  int depth, int plane, float* values) const {
+    const int first_row = by_out_w.Quotient(first) * step - 1, in_row = columns / kWidth;
+    const int in_channel = images * rows * in_row;
+    block.Copy<4>(
+        depth * in_channel,
         [&](int i) {
-          const int four = by_part.Quotient(i), at = from[i - four * size], c = c0 + four * 4;
-          Four loaded;
-          CAFFE_UNROLL
-          for (int j = 0; j < 4; ++j) {
-            const bool there = at >= 0 && c + j < channels;
-            loaded.values[j] = there ? x[size_t(c + j) * area + at] : 0.f;
+          const int channel = by_channel.Quotient(i), at = i - channel * in_channel;
+          const int line = by_row.Quotient(at), image = by_image.Quotient(line);
+          const int c = c0 + channel;
+          int h = first_row + line - image * rows, w = (at - line * in_row) * kWidth;
+          bool there = h >= 0 && image < left && c < channels;
+          if (kWidth == 1 && spread > 1) {
+            there = there && h % spread == 0 && w % spread == 0;
+            h /= spread;
+            w /= spread;
           }
-          return loaded;
+          there = there && h < height && w < width;
+          if (!there) return Neighbours<float, kWidth>{};
+          return LoadNeighbours<kWidth>(x + (size_t(image * channels + c) * height + h) * width +
+                                        w);
         },
-        [&](int i, const Four& loaded) {
-          const int four = by_part.Quotient(i);
-          float* to = values + four * 4 * plane + (i - four * size);
-          CAFFE_UNROLL
-          for (int j = 0; j < 4; ++j) to[j * plane] = RoundToTensorFloat(loaded.values[j]);
+        [&](int i, Neighbours<float, kWidth> loaded) {
+          const int channel = by_channel.Quotient(i), at = i - channel * in_channel;
+          const int line = by_row.Quotient(at), w = (at - line * in_row) * kWidth;
+          for (int j = 0; j < kWidth; ++j) loaded.at[j] = RoundToTensorFloat(loaded.at[j]);
+          StoreNeighbours(loaded, values + channel * plane + line * pitch + 4 + w);
         });
   }
 };
 
 /// y[n,m] = bias[m] + sum over channels and taps of weights x windows, for one part of one image
-/// and one or two rows of 16 channels m. Each warp has 16 channels and 32 pixels.
+/// and one or two rows of 16 channels m. Each warp has 16 channels and 32 pixels. `transposed`: the
+/// weights are channels x out_channels, turned by 180 degrees.
+template <bool transposed, int rows>
 struct Correlate {
   static const int kBlockThreads = kThreads, kBlocksAtOnce = 4;
   Windows in;
   int out_channels;
-  int rows, warps;  // rows of 16 channels of a block, its warps
-  int row_blocks;   // blocks for all rows of 16 channels
-  int depth;        // channels that are in shared memory at a time: 8 or 16
-  bool transposed;  // weights are channels x out_channels, turned by 180 degrees
-  int plane, lead;  // of a channel's values, of a row of weights, in shared memory
-  bool aligned;     // rows of weights begin at multiples of 16 bytes
-  Divisor by_fours;
+  static const int lead = 16 * rows + 8;  // of a row of weights in shared memory
+  int warps;
+  int depth;     // channels that are in shared memory at a time: 8 or 16
+  int plane;     // of a channel's values in shared memory
+  bool aligned;  // rows of weights begin at multiples of 16 bytes
+  Divisor by_row_blocks, by_row;
   const float *x, *weights, *bias;
   float* y;
 
-  Correlate(const Windows& windows, int outputs, bool turned)
+  Correlate(const Windows& windows, int outputs)
       : in(windows),
         out_channels(outputs),
-        rows(RowsFor(outputs)),
         warps(rows * ((in.pixels - 1) / 32 + 1)),
-        row_blocks((outputs - 1) / (16 * rows) + 1),
         depth(16),
-        transposed(turned),
         plane(PlaneSize(windows.Size(), 8)),
-        lead(16 * rows + 8),
         aligned(false),
-        by_fours(1) {
+        by_row_blocks(RowBlocks()),
+        by_row(1) {
     if (in.channels <= 8 || Bytes() > kShared) depth = 8;
-    by_fours = Divisor(kTaps * (transposed ? 16 * rows : depth) / 4);
+    by_row = Divisor(kTaps * (transposed ? 16 * rows : depth) / 4);
   }
-  void SetWeights(const float* from) {
-    weights = from;
-    aligned = reinterpret_cast<uintptr_t>(from) % 16 == 0 &&
-              (transposed ? out_channels : in.channels) % 4 == 0;
-  }
-  /// How many, and how many pixels a part has: small images leave too few blocks of eight warps.
-  static int RowsFor(int outputs) { return (outputs - 1) / 16 % 2 + 1; }
-  static int PixelsFor(int outputs, int area) {
-    return (area > 128 ? 8 : 4) / RowsFor(outputs) * 32;
-  }
+  /// Of a part: small images leave too few blocks of eight warps.
+  static int PixelsFor(int area) { return (area > 128 ? 8 : 4) / rows * 32; }
+  /// Blocks for all rows.
+  int RowBlocks() const { return (out_channels - 1) / (16 * rows) + 1; }
   size_t Bytes() const {
-    return (size_t(depth) * (plane + kTaps * lead) + warps / rows * 32 + in.Size() + 16) *
-           sizeof(float);
+    return (size_t(depth) * (plane + kTaps * lead) + in.pixels + 64) * sizeof(float);
+  }
+  void Start(const float* source, const float* kernel, const float* shift, float* target, int num) {
+    in.ReadFrom(source);
+    x = source;
+    weights = kernel;
+    bias = shift;
+    y = target;
+    aligned = reinterpret_cast<uintptr_t>(weights) % 16 == 0 &&
+              (transposed ? out_channels : in.channels) % 4 == 0;
+    ForEachBlock(num * in.Parts() * RowBlocks(), warps * Block::kWarp, Bytes(), *this);
   }
 
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const int parts = in.Parts(), m0 = block.index() % row_blocks * rows * 16;
-    const int first = block.index() / row_blocks % parts * in.pixels;
-    const int image = block.index() / row_blocks / parts;
+    const int unit = by_row_blocks.Quotient(block.index());
+    const int m0 = by_row_blocks.Remainder(block.index()) * rows * 16;
+    const int image = in.by_parts.Quotient(unit), first = in.by_parts.Remainder(unit) * in.pixels;
     float* values = block.Shared<float>(depth * plane);
     float* kernel = block.Shared<float>(depth * kTaps * lead);
-    int* offsets = block.Shared<int>(warps / rows * 32);
-    int* from = block.Shared<int>(in.Size());
-    block.Begin(warps / rows * 32, [&](int p) { offsets[p] = in.Offset(first, p); });
-    in.Locate(block, 1, first, from);
-    block.Wait();
+    int* offsets = block.Shared<int>(in.pixels + 32);
+    block.Begin((warps >> (rows - 1)) * 32, [&](int p) { offsets[p] = in.Offset(first, 0, p); });
+    in.ClearMargins(block, depth, plane, values);
     ImageTiles tiles(block);
     const float* source = x + size_t(image) * in.channels * in.height * in.width;
     for (int c0 = 0; c0 < in.channels; c0 += depth) {
       if (c0 > 0) block.Wait();  // all have read what is overwritten now
-      in.Load(block, source, from, c0, depth, plane, values);
+      in.Load(block, source, 1, first, c0, depth, plane, values);
       LoadWeights(block, c0, m0, kernel);
       for (int c = 0; c < depth; c += ImageTiles::kDepth) {
         Multiply(c, values, kernel, offsets, &tiles);
       }
     }
+    float* target = y + (size_t(image) * out_channels + m0) * in.Area() + first;
+    const int left = in.Area() - first;
     CAFFE_UNROLL
     for (int t = 0; t < 4; ++t) {
       tiles.ForEach(t, [&](int warp, int m, int n, float sum) {
-        const int channel = m0 + warp % rows * 16 + m, p = warp / rows * 32 + t * 8 + n;
-        if (channel >= out_channels || p >= in.pixels || first + p >= in.Area()) return;
-        y[(size_t(image) * out_channels + channel) * in.Area() + first + p] =
-            bias ? sum + bias[channel] : sum;
+        const int channel = RowOf(warp) + m, p = (warp >> (rows - 1)) * 32 + t * 8 + n;
+        if (m0 + channel >= out_channels || p >= in.pixels || p >= left) return;
+        target[channel * in.Area() + p] = bias ? sum + bias[m0 + channel] : sum;
       });
     }
   }
+  // Of the block's channels, the first of a warp.
+  CAFFE_HOST_DEVICE int RowOf(int warp) const { return (warp & (rows - 1)) * 16; }
 
   // kernel[(c 9 + tap) lead + m]. In memory the values of a row, of one m or, transposed, of one c,
   // are one after another.
   CAFFE_HOST_DEVICE void LoadWeights(const Block& block, int c0, int m0, float* kernel) const {
-    struct alignas(16) Four {
-      float values[4];
-    };
-    const int outputs = rows * 16, in_row = kTaps * (transposed ? outputs : depth);
+    const int outputs = rows * 16, in_row = kTaps * (transposed ? outputs : depth) / 4;
     block.Copy<4>(
         outputs * depth * kTaps / 4,
         [&](int i) {
-          const int row = by_fours.Quotient(i), at = (i - row * (in_row / 4)) * 4;
+          const int row = by_row.Quotient(i), at = (i - row * in_row) * 4;
           const int c = c0 + (transposed ? row : 0), m = m0 + (transposed ? 0 : row);
           const int begin = (transposed ? c * out_channels + m : m * in.channels + c) * kTaps + at;
           // What is left of the row in memory.
           const int left = (transposed ? out_channels - m0 : in.channels - c0) * kTaps - at;
           const bool there = c < in.channels && m < out_channels;
-          if (aligned && there && left >= 4) {
-            return *reinterpret_cast<const Four*>(weights + begin);
-          }
-          Four loaded;
-          CAFFE_UNROLL
-          for (int j = 0; j < 4; ++j)
-            loaded.values[j] = there && j < left ? weights[begin + j] : 0.f;
-          return loaded;
-        },
-        [&](int i, const Four& loaded) {
-          const int row = by_fours.Quotient(i), at = (i - row * (in_row / 4)) * 4;
+          if (aligned && there && left >= 4) return LoadNeighbours<4>(weights + begin);
+          Neighbours<float, 4> loaded;
           CAFFE_UNROLL
           for (int j = 0; j < 4; ++j) {
-            const float value = RoundToTensorFloat(loaded.values[j]);
+            loaded.at[j] = there && j < left ? weights[begin + j] : 0.f;
+          }
+          return loaded;
+        },
+        [&](int i, const Neighbours<float, 4>& loaded) {
+          const int row = by_row.Quotient(i), at = (i - row * in_row) * 4;
+          CAFFE_UNROLL
+          for (int j = 0; j < 4; ++j) {
+            const float value = RoundToTensorFloat(loaded.at[j]);
             const int m = (at + j) / kTaps;
             if (transposed) {
               kernel[(row * kTaps + kTaps - 1 - (at + j - m * kTaps)) * lead + m] = value;
@@ -240,10 +261,10 @@ struct Correlate {
       const float* shifted = values + c * plane + tap / 3 * in.pitch + tap % 3;
       tiles->AddProducts(
           [&](int warp, int m, int k) {
-            return kernel[((c + k) * kTaps + tap) * lead + warp % rows * 16 + m];
+            return kernel[((c + k) * kTaps + tap) * lead + RowOf(warp) + m];
           },
           [&](int warp, int t, int k, int n) {
-            return shifted[k * plane + offsets[warp / rows * 32 + t * 8 + n]];
+            return shifted[k * plane + offsets[(warp >> (rows - 1)) * 32 + t * 8 + n]];
           });
     }
   }
@@ -256,11 +277,12 @@ struct CorrelateGradient {
   int num, out_channels;
   int units, units_of_block;      // `in.images` images, or a part of one; in all, of a block
   int x_plane, dy_plane, pixels;  // in shared memory; pixels: of a unit, rounded up
+  Divisor by_pixels;
   const float *x, *dy;
   float* parts;
 
   CorrelateGradient(const Windows& windows, int images, int outputs)
-      : in(windows), num(images), out_channels(outputs) {
+      : in(windows), num(images), out_channels(outputs), by_pixels(windows.pixels) {
     pixels = (in.images * in.pixels - 1) / (kWarps * 8) * (kWarps * 8) + kWarps * 8;
     x_plane = PlaneSize(in.Size(), 4);
     dy_plane = PlaneSize(pixels, 4);
@@ -284,11 +306,11 @@ struct CorrelateGradient {
     const int sums = kSumsAtOnce * kWarps * 128;
     float* gradient = block.Shared<float>(sums > 16 * dy_plane ? sums : 16 * dy_plane);
     int* offsets = block.Shared<int>(pixels);
-    int* from = block.Shared<int>(in.Size());
+    in.ClearMargins(block, 16, x_plane, values);
     WeightTiles tiles(block);
     const int last = (part + 1) * units_of_block < units ? (part + 1) * units_of_block : units;
     for (int unit = part * units_of_block; unit < last; ++unit) {
-      Load(block, unit, c0, m0, from, values, gradient, offsets);
+      Load(block, unit, c0, m0, values, gradient, offsets);
       for (int q = 0; q < pixels / (kWarps * 8); ++q) {
         tiles.AddProducts(
             [&](int warp, int m, int k) {
@@ -323,23 +345,22 @@ struct CorrelateGradient {
     }
   }
 
-  CAFFE_HOST_DEVICE void Load(const Block& block, int unit, int c0, int m0, int* from,
-                              float* values, float* gradient, int* offsets) const {
-    const int image = unit / in.Parts() * in.images, first = unit % in.Parts() * in.pixels;
+  CAFFE_HOST_DEVICE void Load(const Block& block, int unit, int c0, int m0, float* values,
+                              float* gradient, int* offsets) const {
+    const int image = in.by_parts.Quotient(unit) * in.images;
+    const int first = in.by_parts.Remainder(unit) * in.pixels;
     const int left = num - image < in.images ? num - image : in.images;
-    in.Locate(block, left, first, from);
-    block.Wait();
-    in.Load(block, x + size_t(image) * in.channels * in.height * in.width, from, c0, 16, x_plane,
-            values);
-    block.Run(pixels, [&](int p) {
-      const int n = p / in.pixels, pixel = first + p % in.pixels;
+    in.Load(block, x + size_t(image) * in.channels * in.height * in.width, left, first, c0, 16,
+            x_plane, values);
+    block.Run(pixels, [&](int i) {
+      const int n = by_pixels.Quotient(i), p = i - n * in.pixels, pixel = first + p;
       const bool there = n < left && pixel < in.Area();
-      offsets[p] = in.Offset(first, p);
+      offsets[i] = in.Offset(first, n, p);
       const float* source = dy + (size_t(image + n) * out_channels + m0) * in.Area() + pixel;
       CAFFE_UNROLL
       for (int m = 0; m < 16; ++m) {
-        const float value = there && m0 + m < out_channels ? source[size_t(m) * in.Area()] : 0.f;
-        gradient[m * dy_plane + p] = RoundToTensorFloat(value);
+        const float value = there && m0 + m < out_channels ? source[m * in.Area()] : 0.f;
+        gradient[m * dy_plane + i] = RoundToTensorFloat(value);
       }
     });
   }
@@ -373,17 +394,25 @@ struct AddWeightParts {
   }
 };
 
-Correlate ForwardKernel(const ConvGeometry& g) {
-  return Correlate(Windows(g.in_channels, g.in_h, g.in_w, g.out_h, g.out_w, g.stride_h, 1, 1,
-                           Correlate::PixelsFor(g.out_channels, g.out_h * g.out_w)),
-                   g.out_channels, false);
-}
-
-// The windows' step becomes zeros between the pixels of dy.
-Correlate BackwardDataKernel(const ConvGeometry& g) {
-  return Correlate(Windows(g.out_channels, g.out_h, g.out_w, g.in_h, g.in_w, 1, g.stride_h, 1,
-                           Correlate::PixelsFor(g.in_channels, g.in_h * g.in_w)),
-                   g.in_channels, true);
+// work(kernel) with the kernel of the pass whose output has so many channels.
+template <bool transposed, class Work>
+void WithKernel(const ConvGeometry& g, const Work& work) {
+  const int outputs = transposed ? g.in_channels : g.out_channels;
+  const auto of_rows = [&](auto rows) {
+    typedef Correlate<transposed, decltype(rows)::value> Kernel;
+    // The windows' step becomes zeros between the pixels of dy.
+    const Windows windows = transposed
+                                ? Windows(g.out_channels, g.out_h, g.out_w, g.in_h, g.in_w, 1,
+                                          g.stride_h, 1, Kernel::PixelsFor(g.in_h * g.in_w))
+                                : Windows(g.in_channels, g.in_h, g.in_w, g.out_h, g.out_w,
+                                          g.stride_h, 1, 1, Kernel::PixelsFor(g.out_h * g.out_w));
+    work(Kernel(windows, outputs));
+  };
+  if ((outputs - 1) / 16 % 2 == 0) {
+    of_rows(std::integral_constant<int, 1>());
+  } else {
+    of_rows(std::integral_constant<int, 2>());
+  }
 }
 
 CorrelateGradient BackwardWeightsKernel(const ConvGeometry& g) {
@@ -399,8 +428,9 @@ bool HasTensorCores() {
   if (!Device::Get().IsEmulated()) {
     internal::UseSelected();
     cudaFuncAttributes attributes;
-    internal::Check(cudaFuncGetAttributes(&attributes, internal::BlockRunner<Correlate>::Get()),
-                    "properties");
+    internal::Check(
+        cudaFuncGetAttributes(&attributes, internal::BlockRunner<Correlate<false, 1>>::Get()),
+        "properties");
     const char* setting = std::getenv("NVIDIA_TF32_OVERRIDE");
     return attributes.ptxVersion >= 80 && !(setting && std::strcmp(setting, "0") == 0);
   }
@@ -413,21 +443,13 @@ class ByTensorCores : public GpuConvolution<float> {
   explicit ByTensorCores(const ConvGeometry& geometry) : GpuConvolution<float>(geometry) {}
 
   void Forward(const float* x, const float* weights, const float* bias, float* y) override {
-    Correlate kernel = ForwardKernel(geometry());
-    kernel.x = x;
-    kernel.SetWeights(weights);
-    kernel.bias = bias;
-    kernel.y = y;
-    Start(kernel);
+    WithKernel<false>(geometry(),
+                      [&](auto kernel) { kernel.Start(x, weights, bias, y, geometry().num); });
   }
 
   void BackwardData(const float* dy, const float* weights, float* dx) override {
-    Correlate kernel = BackwardDataKernel(geometry());
-    kernel.x = dy;
-    kernel.SetWeights(weights);
-    kernel.bias = nullptr;
-    kernel.y = dx;
-    Start(kernel);
+    WithKernel<true>(geometry(),
+                     [&](auto kernel) { kernel.Start(dy, weights, nullptr, dx, geometry().num); });
   }
 
   void BackwardWeights(const float* x, const float* dy, float* dweights) override {
@@ -435,18 +457,13 @@ class ByTensorCores : public GpuConvolution<float> {
     const int size = geometry().out_channels * geometry().in_channels * kTaps;
     const int count = kernel.Blocks();
     DeviceWorkspace workspace;
+    kernel.in.ReadFrom(x);
     kernel.x = x;
     kernel.dy = dy;
     kernel.parts = workspace.Get<float>(size_t(count) * size);
     ForEachBlock(count * kernel.Combinations(), kThreads, kernel.Bytes(), kernel);
     ForEachBlock((size - 1) / 32 + 1, kThreads, kThreads * sizeof(float),
                  AddWeightParts{count, size, kernel.parts, dweights});
-  }
-
- private:
-  void Start(const Correlate& kernel) const {
-    ForEachBlock(geometry().num * kernel.in.Parts() * kernel.row_blocks,
-                 kernel.warps * Block::kWarp, kernel.Bytes(), kernel);
   }
 };
 
@@ -458,8 +475,12 @@ std::unique_ptr<GpuConvolution<float>> TensorCoreConvolution(const ConvGeometry&
       g.dilation_w == 1 && g.group == 1 && g.stride_h == g.stride_w && g.stride_h <= 2 &&
       g.in_channels <= kMostChannels && g.out_channels <= kMostChannels && g.num > 0;
   if (!is_made_for_it || !HasTensorCores()) return nullptr;
-  const size_t bytes = std::max(
-      {ForwardKernel(g).Bytes(), BackwardDataKernel(g).Bytes(), BackwardWeightsKernel(g).Bytes()});
+  size_t bytes = BackwardWeightsKernel(g).Bytes();
+  const auto take_larger = [&bytes](const auto& kernel) {
+    bytes = std::max(bytes, kernel.Bytes());
+  };
+  WithKernel<false>(g, take_larger);
+  WithKernel<true>(g, take_larger);
   if (bytes + Block::kSumBytes > Device::Get().SharedMemory()) return nullptr;
   return std::unique_ptr<GpuConvolution<float>>(new ByTensorCores(g));
 }
