@@ -1,16 +1,12 @@
-#include "caffe/layers/gpu_convolution.hpp"
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
-#include "caffe/util/device_launch.hpp"
-#include "caffe/util/device_matrix.hpp"
-#include "caffe/util/device_vectors.hpp"
+#include "caffe/layers/convolution_windows.hpp"
+#include "caffe/layers/gpu_convolution.hpp"
 #include "caffe/util/device_workspace.hpp"
-#include "caffe/util/divisor.hpp"
 
 namespace caffe {
 
@@ -23,129 +19,15 @@ const int kSumsAtOnce = 3;  // tiles of WeightTiles whose sums over the warps ar
 const int kMostChannels = 64;
 const size_t kShared = (48 << 10) - Block::kSumBytes;  // what needs no asking
 
-/// The least number from `count` on that leaves `rest` when it is divided by 32: with planes so far
-/// apart, the threads of a warp read different banks of the shared memory.
-int PlaneSize(int count, int rest) {
-  return (count - rest + 31) / 32 * 32 + rest;
-}
-
-/// Windows of 3x3 pixels over images, and the part of an image that a block keeps in shared memory:
-/// whole rows, in each of which four values, zeros beside the image, precede its pixels. `spread` -
-/// 1 zeros are between the pixels, and one around the image; the windows are `step` apart. What is
-/// called a pixel of a part is a window, in the order of rows.
-struct Windows {
-  int channels, height, width;  // of the image
-  int out_h, out_w, step, spread;
-  int images, pixels;        // of a part: so many images, so many pixels of each
-  int rows, columns, pitch;  // of an image in shared memory
-  bool by_fours;             // of a row, four pixels are read at once
-  Divisor by_channel, by_row, by_image, by_line, by_out_w, by_parts;
-
-  Windows(int c, int h, int w, int oh, int ow, int s, int zeros, int n, int p)
-      : channels(c),
-        height(h),
-        width(w),
-        out_h(oh),
-        out_w(ow),
-        step(s),
-        spread(zeros),
-        images(n),
-        pixels(std::min(p, oh * ow)),
-        // Unless parts are whole rows they begin anywhere in one.
-        rows(std::min(oh - 1, pixels % ow == 0 ? pixels / ow - 1 : (pixels + ow - 2) / ow) * s + 3),
-        // The zero to the right of the image is that before the next row.
-        columns(zeros == 1 && w % 4 == 0 ? w : ((ow - 1) * s + 5) / 4 * 4),
-        pitch(columns + 4),
-        by_fours(false),
-        by_channel(1),
-        by_row(1),
-        by_image(rows),
-        by_line(n * rows + 1),
-        by_out_w(ow),
-        by_parts(Parts()) {}
-  void ReadFrom(const float* x) {
-    by_fours = columns == width && reinterpret_cast<uintptr_t>(x) % 16 == 0;
-    const int in_row = columns / (by_fours ? 4 : 1);
-    by_row = Divisor(in_row);
-    by_channel = Divisor(images * rows * in_row);
-  }
-  CAFFE_HOST_DEVICE int Area() const { return out_h * out_w; }
-  CAFFE_HOST_DEVICE int Parts() const { return (Area() - 1) / pixels + 1; }
-  /// Values of a channel in shared memory.
-  CAFFE_HOST_DEVICE int Size() const { return images * rows * pitch + 4; }
-
-  /// Where in a channel of the part that begins with pixel `first` the window of pixel p of its
-  /// `image` is; that of the first beyond the last.
-  CAFFE_HOST_DEVICE int Offset(int first, int image, int p) const {
-    const int pixel = first + p;
-    if (image >= images || p >= pixels || pixel >= Area()) return 3;
-    const int row = by_out_w.Quotient(pixel), line = row - by_out_w.Quotient(first);
-    return (image * rows + line * step) * pitch + (pixel - row * out_w) * step + 3;
-  }
-
-  /// Zeros beside the images of `depth` channels, each `plane` values behind the one before.
-  CAFFE_HOST_DEVICE void ClearMargins(const Block& block, int depth, int plane,
-                                      float* values) const {
-    const int lines = images * rows + 1;
-    block.Begin(depth * lines, [&](int i) {
-      const int c = by_line.Quotient(i);
-      float* line = values + c * plane + (i - c * lines) * pitch;
-      line[0] = line[3] = 0;
-    });
-  }
-  /// Loads channels c0 .. c0 + depth - 1 of the part; x is its first image, of which `left` are
-  /// there.
-  CAFFE_HOST_DEVICE void Load(const Block& block, const float* x, int left, int first, int c0,
-                              int depth, int plane, float* values) const {
-    if (by_fours) {
-      LoadRows<4>(block, x, left, first, c0, depth, plane, values);
-    } else {
-      LoadRows<1>(block, x, left, first, c0, depth, plane, values);
-    }
-  }
-
- private:
-  template <int kWidth>
-  CAFFE_HOST_DEVICE void LoadRows(const Block& block, const float* x, int left, int first, int c0,
-                                  int depth, int plane, float* values) const {
-    const int first_row = by_out_w.Quotient(first) * step - 1, in_row = columns / kWidth;
-    const int in_channel = images * rows * in_row;
-    block.Copy<4>(
-        depth * in_channel,
-        [&](int i) {
-          const int channel = by_channel.Quotient(i), at = i - channel * in_channel;
-          const int line = by_row.Quotient(at), image = by_image.Quotient(line);
-          const int c = c0 + channel;
-          int h = first_row + line - image * rows, w = (at - line * in_row) * kWidth;
-          bool there = h >= 0 && image < left && c < channels;
-          if (kWidth == 1 && spread > 1) {
-            there = there && h % spread == 0 && w % spread == 0;
-            h /= spread;
-            w /= spread;
-          }
-          there = there && h < height && w < width;
-          if (!there) return Neighbours<float, kWidth>{};
-          return LoadNeighbours<kWidth>(x + (size_t(image * channels + c) * height + h) * width +
-                                        w);
-        },
-        [&](int i, Neighbours<float, kWidth> loaded) {
-          const int channel = by_channel.Quotient(i), at = i - channel * in_channel;
-          const int line = by_row.Quotient(at), w = (at - line * in_row) * kWidth;
-          for (int j = 0; j < kWidth; ++j) loaded.at[j] = RoundToTensorFloat(loaded.at[j]);
-          StoreNeighbours(loaded, values + channel * plane + line * pitch + 4 + w);
-        });
-  }
-};
-
 /// y[n,m] = bias[m] + sum over channels and taps of weights x windows, for one part of one image
 /// and one or two rows of 16 channels m. Each warp has 16 channels and 32 pixels. `transposed`: the
 /// weights are channels x out_channels, turned by 180 degrees.
 template <bool transposed, int rows>
 struct Correlate {
   static const int kBlockThreads = kThreads, kBlocksAtOnce = 4;
+  static const int kLead = 16 * rows + 8;  // of a row of weights in shared memory
   Windows in;
   int out_channels;
-  static const int lead = 16 * rows + 8;  // of a row of weights in shared memory
   int warps;
   int depth;     // channels that are in shared memory at a time: 8 or 16
   int plane;     // of a channel's values in shared memory
@@ -171,7 +53,7 @@ struct Correlate {
   /// Blocks for all rows.
   int RowBlocks() const { return (out_channels - 1) / (16 * rows) + 1; }
   size_t Bytes() const {
-    return (size_t(depth) * (plane + kTaps * lead) + in.pixels + 64) * sizeof(float);
+    return (size_t(depth) * (plane + kTaps * kLead) + in.pixels + 64) * sizeof(float);
   }
   void Start(const float* source, const float* kernel, const float* shift, float* target, int num) {
     in.ReadFrom(source);
@@ -189,7 +71,7 @@ struct Correlate {
     const int m0 = by_row_blocks.Remainder(block.index()) * rows * 16;
     const int image = in.by_parts.Quotient(unit), first = in.by_parts.Remainder(unit) * in.pixels;
     float* values = block.Shared<float>(depth * plane);
-    float* kernel = block.Shared<float>(depth * kTaps * lead);
+    float* kernel = block.Shared<float>(depth * kTaps * kLead);
     int* offsets = block.Shared<int>(in.pixels + 32);
     block.Begin((warps >> (rows - 1)) * 32, [&](int p) { offsets[p] = in.Offset(first, 0, p); });
     in.ClearMargins(block, depth, plane, values);
@@ -217,8 +99,8 @@ struct Correlate {
   // Of the block's channels, the first of a warp.
   CAFFE_HOST_DEVICE int RowOf(int warp) const { return (warp & (rows - 1)) * 16; }
 
-  // kernel[(c 9 + tap) lead + m]. In memory the values of a row, of one m or, transposed, of one c,
-  // are one after another.
+  // kernel[(c 9 + tap) kLead + m]. In memory the values of a row, of one m or, transposed, of one
+  // c, are one after another.
   CAFFE_HOST_DEVICE void LoadWeights(const Block& block, int c0, int m0, float* kernel) const {
     const int outputs = rows * 16, in_row = kTaps * (transposed ? outputs : depth) / 4;
     block.Copy<4>(
@@ -245,9 +127,9 @@ struct Correlate {
             const float value = RoundToTensorFloat(loaded.at[j]);
             const int m = (at + j) / kTaps;
             if (transposed) {
-              kernel[(row * kTaps + kTaps - 1 - (at + j - m * kTaps)) * lead + m] = value;
+              kernel[(row * kTaps + kTaps - 1 - (at + j - m * kTaps)) * kLead + m] = value;
             } else {
-              kernel[(at + j) * lead + row] = value;
+              kernel[(at + j) * kLead + row] = value;
             }
           }
         });
@@ -261,7 +143,7 @@ struct Correlate {
       const float* shifted = values + c * plane + tap / 3 * in.pitch + tap % 3;
       tiles->AddProducts(
           [&](int warp, int m, int k) {
-            return kernel[((c + k) * kTaps + tap) * lead + RowOf(warp) + m];
+            return kernel[((c + k) * kTaps + tap) * kLead + RowOf(warp) + m];
           },
           [&](int warp, int t, int k, int n) {
             return shifted[k * plane + offsets[(warp >> (rows - 1)) * 32 + t * 8 + n]];
@@ -293,9 +175,8 @@ struct CorrelateGradient {
   int Combinations() const { return ((out_channels - 1) / 16 + 1) * ((in.channels - 1) / 16 + 1); }
   int Blocks() const { return (units - 1) / units_of_block + 1; }
   size_t Bytes() const {
-    return (16 * size_t(x_plane + dy_plane) +
-            std::max(0, kSumsAtOnce * kWarps * 128 - 16 * dy_plane) + pixels + in.Size() + 16) *
-           sizeof(float);
+    const size_t gradient = std::max(16 * dy_plane, kSumsAtOnce * kWarps * 128);
+    return (16 * size_t(x_plane) + gradient + pixels + 16) * sizeof(float);
   }
 
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
@@ -379,8 +260,9 @@ struct AddWeightParts {
       const int at = first + i % 32;
       float sum = 0;
       if (at < size) {
-        for (int part = i / 32; part < count; part += slices)
+        for (int part = i / 32; part < count; part += slices) {
           sum += parts[size_t(part) * size + at];
+        }
       }
       sums[i] = sum;
     });
