@@ -8,6 +8,7 @@
 #include "caffe/util/check_param.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "util/comma_list.hpp"
 
 namespace caffe {
 
@@ -99,12 +100,7 @@ void LogOutputs(const Net<Dtype>& net, const char* phase, const vector<double>& 
 vector<string> WeightFiles(const SolverParameter& param) {
   vector<string> all;
   for (const string& list : param.weights()) {
-    std::istringstream files(list);
-    string file;
-    while (std::getline(files >> std::ws, file, ',')) {
-      file.erase(file.find_last_not_of(" \t") + 1);
-      if (!file.empty()) all.push_back(file);
-    }
+    for (const string& file : SplitAtCommas(list)) all.push_back(file);
   }
   ENFORCE(!all.empty() || param.weights_size() == 0)
       << "weights is '" << param.weights(0) << "', which names no file";
@@ -175,7 +171,7 @@ void Solver<Dtype>::InitTrainNet() {
                     param_.has_train_net_param();
   ENFORCE(given == 1) << "one of net, net_param, train_net and train_net_param must be set, not "
                       << given;
-  const string file = param_.has_net() ? param_.net() : param_.train_net();
+  const string file = TrainFile();
   const NetParameter& text = param_.has_net_param() ? param_.net_param() : param_.train_net_param();
   net_ = MakeNet<Dtype>(file, Definition(file, text, TRAIN, &param_.train_state()));
   InFile(file, [&] { ENFORCE(!net_->layers().empty()) << "there is no layer in phase TRAIN"; });
@@ -232,7 +228,7 @@ int Solver<Dtype>::ImagesPerIteration() const {
 
 template <typename Dtype>
 Dtype Solver<Dtype>::AccumulateGradients() {
-  const string file = param_.has_net() ? param_.net() : param_.train_net();
+  const string file = TrainFile();
   Dtype sum = 0;
   for (int i = 0; i < param_.iter_size(); ++i) {
     Dtype loss = 0;
@@ -334,7 +330,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.display() && iter_ % param_.display() == 0) {
     Dtype loss = 0;
     // Of the final weights, for the log only.
-    InFile(param_.has_net() ? param_.net() : param_.train_net(), [&] { net_->Forward(&loss); });
+    InFile(TrainFile(), [&] { net_->Forward(&loss); });
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
   }

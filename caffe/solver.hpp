@@ -111,6 +111,8 @@ class Solver {
   float iterations_last_ = 0;
 
  private:
+  /// Of the net that is trained; empty where the solver's file has the net itself.
+  const string& TrainFile() const { return param_.has_net() ? param_.net() : param_.train_net(); }
   Dtype AccumulateGradients();
   void LogIteration();
   int ImagesPerIteration() const;

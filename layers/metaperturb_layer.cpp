@@ -52,6 +52,8 @@ void MetaPerturbLayer<Dtype>::SetUpChecked(const vector<Blob<Dtype>*>& bottom) {
       << "channel_norm_factor is " << param.channel_norm_factor() << "; it must be positive";
   ENFORCE(param.spatial_norm_factor() > 0)
       << "spatial_norm_factor is " << param.spatial_norm_factor() << "; it must be positive";
+  ENFORCE(param.clip_value() > 0) << "clip_value is " << param.clip_value()
+                                  << "; it must be positive";
   ENFORCE(param.noise_coeff() >= 0 && param.noise_coeff() <= 1)
       << "noise_coeff is " << param.noise_coeff() << "; it must lie in [0, 1]";
   ENFORCE(param.moving_average_fraction() >= 0 && param.moving_average_fraction() < 1)

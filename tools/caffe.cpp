@@ -8,6 +8,7 @@
 #include "caffe/util/device.hpp"
 #include "caffe/util/signal_handler.h"
 #include "tools/common/use_device.hpp"
+#include "util/comma_list.hpp"
 #include "util/flag_help.hpp"
 #include "util/nearest_name.hpp"
 #include "util/snapshots.hpp"
@@ -42,16 +43,6 @@ const char kUsage[] =
     "  caffe time --model=net.prototxt [--iterations=50] [--phase=TEST]\n"
     "  caffe device_query\n\n"
     "All flags: caffe --help";
-
-vector<string> SplitAtCommas(const string& list) {
-  vector<string> parts;
-  std::istringstream stream(list);
-  for (string part; std::getline(stream >> std::ws, part, ',');) {
-    part.erase(part.find_last_not_of(" \t") + 1);
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
-}
 
 void RequireFlag(const char* name) {
   string value;

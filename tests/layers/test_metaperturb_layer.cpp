@@ -324,6 +324,8 @@ TEST(MetaPerturbLayerTest, MistakesAreNamed) {
   EXPECT_ERROR(LayerRun<float>(Definition(""), {&flat}), "2 3 (6)");
   EXPECT_ERROR(LayerRun<float>(Definition(""), {&x, &other}), "2 3 4 5 (120)");
   EXPECT_ERROR(LayerRun<float>(Definition("noise_coeff: 2"), {&x}), "noise_coeff is 2");
+  EXPECT_ERROR(LayerRun<float>(Definition("clip_value: -1"), {&x}), "clip_value is -1");
+  EXPECT_ERROR(LayerRun<float>(Definition("clip_value: nan"), {&x}), "clip_value is ");
   EXPECT_ERROR(LayerRun<float>(Definition("phi: '/no/such.caffemodel'"), {&x}),
                "/no/such.caffemodel");
   std::string folder;
