@@ -311,8 +311,10 @@ void Net<Dtype>::WarnOfLostOutputs() const {
   const int count = static_cast<int>(layers_.size());
   for (int i = 0; i < count; ++i) {
     const vector<int>& top = top_id_vecs_[i];
-    if (!layer_need_backward_[i] || computed_by_[i] != i || top.size() != 1) continue;
+    const int leader = computed_by_[i];
+    if (!layer_need_backward_[leader] || top.size() != 1) continue;
     if (bottom_id_vecs_[i] != top || !layers_[i]->BackwardReadsItsOutput()) continue;
+    if (leader != i && !layers_[leader]->BackwardReadsTop()) continue;  // it computes that anew
     const bool sign_is_enough = string(layers_[i]->type()) == "ReLU";
     for (int k = i + 1; k < count; ++k) {
       if (top_id_vecs_[k] != top || (sign_is_enough && keep_signs.count(layers_[k]->type()))) {

@@ -24,7 +24,7 @@ const int kStrip = 4;
 /// Bytes of a part's pixels, about, where a block has one channel and where it has all of them, as
 /// there are fewer of those blocks.
 const int kPlaneBytes = 4096, kMeanBytes = 2048;
-/// Threads of the blocks that go through all channels.
+/// Threads of the blocks that go through all channels, unless they are started beside others.
 const int kMeanThreads = 256;
 
 /// A multiple of a warp, at most 256.
@@ -397,7 +397,7 @@ struct NoiseTiles {
 };
 
 /// softplus(u) = ln(1 + e^u). Floats on a GPU by its own functions, which the CUDA programming
-/// guide bounds: to 6e-7, absolutely.
+/// guide bounds: to 6e-7, absolutely, and so is the derivative, which is 1 - e^-z of the result z.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u) {
 #ifdef __CUDA_ARCH__

@@ -239,6 +239,7 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                            const vector<Blob<Dtype>*>& bottom) {
   metaperturb::InLayer(*this, [&] {
     ENFORCE(bottom.size() < 2 || !propagate_down[1]) << "epsilon gets no gradient";
+    ENFORCE(!on_gpu_) << "a backward pass in CPU mode needs a forward pass in CPU mode";
   });
   const bool learn_phi = this->Learns(0);
   if (!propagate_down[0] && !learn_phi) return;

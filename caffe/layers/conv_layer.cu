@@ -271,7 +271,7 @@ GpuConvolution<Dtype>& ConvolutionLayer<Dtype>::OnGpu() {
     on_gpu_ = FastForFloat(geometry_, Dtype());
   }
   if (!on_gpu_ && Depthwise::Suits(geometry_)) on_gpu_.reset(new ByDepthwise<Dtype>(geometry_));
-  if (!on_gpu_ && fast) {
+  if (!on_gpu_ && fast && geometry_.num > 0) {
     on_gpu_ = CudnnConvolution<Dtype>(geometry_, false, &why_not);
     LOG_IF(INFO, !on_gpu_ && !Device::Get().IsEmulated())
         << "layer '" << this->layer_param_.name() << "' computes without cuDNN: " << why_not;

@@ -26,8 +26,8 @@ namespace caffe {
 /// with `engine: CAFFE` all, by oneDNN's direct sum. double, and nothing else, by im2col and BLAS.
 /// In GPU mode float is computed in TF32: 3x3 ones of few channels by kernels for tensor cores,
 /// depthwise ones by kernels of theirs, others by cuDNN. double, with `engine: CAFFE` all but the
-/// depthwise, and what cuDNN has no algorithm for, by im2col and cuBLAS. With `engine: CUDNN` all by
-/// cuDNN, its algorithms measured at the first pass; Error where it is not there.
+/// depthwise, and what cuDNN has no algorithm for, by im2col and cuBLAS. With `engine: CUDNN` all
+/// by cuDNN, its algorithms measured at the first pass; Error where it is not there.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:

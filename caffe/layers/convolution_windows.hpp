@@ -19,9 +19,9 @@ inline int PlaneSize(int count, int rest) {
 }
 
 /// Windows of 3x3 pixels over images, and the part of an image that a block keeps in shared memory:
-/// whole rows, in each of which four values, zeros beside the image, precede its pixels. `spread` -
-/// 1 zeros are between the pixels, and one around the image; the windows are `step` apart. What is
-/// called a pixel of a part is a window, in the order of rows.
+/// whole rows, in each of which four values precede the pixels, the fourth a zero beside the image.
+/// `spread` - 1 zeros are between the pixels, and one around the image; the windows are `step`
+/// apart. What is called a pixel of a part is a window, in the order of rows.
 struct Windows {
   int channels, height, width;  // of the image
   int out_h, out_w, step, spread;

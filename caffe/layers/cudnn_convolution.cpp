@@ -135,6 +135,21 @@ struct Choice {
   }
 };
 
+// Those that were made are destroyed, also where the next could not be.
+struct Descriptors {
+  cudnnTensorDescriptor_t x = nullptr, y = nullptr, bias = nullptr;
+  cudnnFilterDescriptor_t weights = nullptr;
+  cudnnConvolutionDescriptor_t convolution = nullptr;
+  ~Descriptors() {
+    const Cudnn& c = Cudnn::Get();
+    for (cudnnTensorDescriptor_t tensor : {x, y, bias}) {
+      if (tensor) c.destroy_tensor(tensor);
+    }
+    if (weights) c.destroy_filter(weights);
+    if (convolution) c.destroy_convolution(convolution);
+  }
+};
+
 template <typename Dtype>
 class ByCudnn : public GpuConvolution<Dtype> {
  public:
@@ -148,26 +163,19 @@ class ByCudnn : public GpuConvolution<Dtype> {
       Check(c.create_tensor(t), "descriptor");
       Check(c.set_tensor(*t, CUDNN_TENSOR_NCHW, type, n, channels, h, w), "descriptor");
     };
-    tensor(&x_, g.num, g.in_channels, g.in_h, g.in_w);
-    tensor(&y_, g.num, g.out_channels, g.out_h, g.out_w);
-    tensor(&bias_, 1, g.out_channels, 1, 1);
-    Check(c.create_filter(&weights_), "descriptor");
-    Check(c.set_filter(weights_, type, CUDNN_TENSOR_NCHW, g.out_channels, g.in_channels / g.group,
+    tensor(&d_.x, g.num, g.in_channels, g.in_h, g.in_w);
+    tensor(&d_.y, g.num, g.out_channels, g.out_h, g.out_w);
+    tensor(&d_.bias, 1, g.out_channels, 1, 1);
+    Check(c.create_filter(&d_.weights), "descriptor");
+    Check(c.set_filter(d_.weights, type, CUDNN_TENSOR_NCHW, g.out_channels, g.in_channels / g.group,
                        g.kernel_h, g.kernel_w),
           "descriptor");
-    Check(c.create_convolution(&convolution_), "descriptor");
-    Check(c.set_convolution(convolution_, g.pad_h, g.pad_w, g.stride_h, g.stride_w, g.dilation_h,
+    Check(c.create_convolution(&d_.convolution), "descriptor");
+    Check(c.set_convolution(d_.convolution, g.pad_h, g.pad_w, g.stride_h, g.stride_w, g.dilation_h,
                             g.dilation_w, CUDNN_CROSS_CORRELATION, type),
           "descriptor");
-    Check(c.set_group(convolution_, g.group), "group");
+    Check(c.set_group(d_.convolution, g.group), "group");
     if (!measure) TakeExpected();
-  }
-
-  ~ByCudnn() override {
-    const Cudnn& c = Cudnn::Get();
-    for (cudnnTensorDescriptor_t tensor : {x_, y_, bias_}) c.destroy_tensor(tensor);
-    c.destroy_filter(weights_);
-    c.destroy_convolution(convolution_);
   }
 
   void Forward(const Dtype* x, const Dtype* weights, const Dtype* bias, Dtype* y) override {
@@ -177,17 +185,18 @@ class ByCudnn : public GpuConvolution<Dtype> {
       DeviceWorkspace trial;
       cudnnConvolutionFwdAlgoPerf_t found[2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
       int count = 0;
-      Check(c.find_forward(Handle(), x_, x, weights_, weights, convolution_, y_, y,
+      Check(c.find_forward(Handle(), d_.x, x, d_.weights, weights, d_.convolution, d_.y, y,
                            2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, found,
                            trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       forward_.Make(found, count, "forward pass");
     }
-    Check(c.set_math(convolution_, forward_.math), "math type");
-    Check(c.forward(Handle(), &one_, x_, x, weights_, weights, convolution_, forward_.algorithm,
-                    workspace.Get<char>(forward_.workspace), forward_.workspace, &zero_, y_, y),
-          "forward pass");
-    if (bias) Check(c.add(Handle(), &one_, bias_, bias, &one_, y_, y), "bias");
+    Check(c.set_math(d_.convolution, forward_.math), "math type");
+    Check(
+        c.forward(Handle(), &one_, d_.x, x, d_.weights, weights, d_.convolution, forward_.algorithm,
+                  workspace.Get<char>(forward_.workspace), forward_.workspace, &zero_, d_.y, y),
+        "forward pass");
+    if (bias) Check(c.add(Handle(), &one_, d_.bias, bias, &one_, d_.y, y), "bias");
   }
 
   void BackwardData(const Dtype* dy, const Dtype* weights, Dtype* dx) override {
@@ -197,15 +206,15 @@ class ByCudnn : public GpuConvolution<Dtype> {
       DeviceWorkspace trial;
       cudnnConvolutionBwdDataAlgoPerf_t found[2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
       int count = 0;
-      Check(c.find_data(Handle(), weights_, weights, y_, dy, convolution_, x_, dx,
+      Check(c.find_data(Handle(), d_.weights, weights, d_.y, dy, d_.convolution, d_.x, dx,
                         2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, found,
                         trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       data_.Make(found, count, "gradient of the bottom");
     }
-    Check(c.set_math(convolution_, data_.math), "math type");
-    Check(c.data(Handle(), &one_, weights_, weights, y_, dy, convolution_, data_.algorithm,
-                 workspace.Get<char>(data_.workspace), data_.workspace, &zero_, x_, dx),
+    Check(c.set_math(d_.convolution, data_.math), "math type");
+    Check(c.data(Handle(), &one_, d_.weights, weights, d_.y, dy, d_.convolution, data_.algorithm,
+                 workspace.Get<char>(data_.workspace), data_.workspace, &zero_, d_.x, dx),
           "gradient of the bottom");
   }
 
@@ -216,16 +225,16 @@ class ByCudnn : public GpuConvolution<Dtype> {
       DeviceWorkspace trial;  // the measurements write gradients, too
       cudnnConvolutionBwdFilterAlgoPerf_t found[2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
       int count = 0;
-      Check(c.find_filter(Handle(), x_, x, y_, dy, convolution_, weights_,
+      Check(c.find_filter(Handle(), d_.x, x, d_.y, dy, d_.convolution, d_.weights,
                           trial.Get<Dtype>(weights_count_),
                           2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, found,
                           trial.Get<char>(kMostWorkspace), kMostWorkspace),
             "choice of an algorithm");
       filter_.Make(found, count, "gradient of the weights");
     }
-    Check(c.set_math(convolution_, filter_.math), "math type");
-    Check(c.filter(Handle(), &one_, x_, x, y_, dy, convolution_, filter_.algorithm,
-                   workspace.Get<char>(filter_.workspace), filter_.workspace, &one_, weights_,
+    Check(c.set_math(d_.convolution, filter_.math), "math type");
+    Check(c.filter(Handle(), &one_, d_.x, x, d_.y, dy, d_.convolution, filter_.algorithm,
+                   workspace.Get<char>(filter_.workspace), filter_.workspace, &one_, d_.weights,
                    dweights),
           "gradient of the weights");
   }
@@ -236,17 +245,17 @@ class ByCudnn : public GpuConvolution<Dtype> {
     const Cudnn& c = Cudnn::Get();
     int count = 0;
     cudnnConvolutionFwdAlgoPerf_t forward[2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
-    Check(c.get_forward(Handle(), x_, weights_, convolution_, y_,
+    Check(c.get_forward(Handle(), d_.x, d_.weights, d_.convolution, d_.y,
                         2 * CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, forward),
           "choice of an algorithm");
     forward_.Make(forward, count, "forward pass");
     cudnnConvolutionBwdDataAlgoPerf_t data[2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
-    Check(c.get_data(Handle(), weights_, y_, convolution_, x_,
+    Check(c.get_data(Handle(), d_.weights, d_.y, d_.convolution, d_.x,
                      2 * CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, data),
           "choice of an algorithm");
     data_.Make(data, count, "gradient of the bottom");
     cudnnConvolutionBwdFilterAlgoPerf_t filter[2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
-    Check(c.get_filter(Handle(), x_, y_, convolution_, weights_,
+    Check(c.get_filter(Handle(), d_.x, d_.y, d_.convolution, d_.weights,
                        2 * CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, filter),
           "choice of an algorithm");
     filter_.Make(filter, count, "gradient of the weights");
@@ -254,9 +263,7 @@ class ByCudnn : public GpuConvolution<Dtype> {
 
   const Dtype one_ = 1, zero_ = 0;
   const size_t weights_count_;
-  cudnnTensorDescriptor_t x_, y_, bias_;
-  cudnnFilterDescriptor_t weights_;
-  cudnnConvolutionDescriptor_t convolution_;
+  Descriptors d_;
   Choice<cudnnConvolutionFwdAlgo_t> forward_;
   Choice<cudnnConvolutionBwdDataAlgo_t> data_;
   Choice<cudnnConvolutionBwdFilterAlgo_t> filter_;
@@ -271,6 +278,14 @@ std::unique_ptr<GpuConvolution<Dtype>> CudnnConvolution(const ConvGeometry& geom
     *why_not = "the emulated device has no cuDNN";
     return nullptr;
   }
+  try {
+    Cudnn::Get();
+  } catch (const Error& e) {
+    *why_not = e.what();
+    return nullptr;
+  }
+  Handle();  // an Error if it cannot be had now: the next run should not compute otherwise than
+             // this
   try {
     return std::unique_ptr<GpuConvolution<Dtype>>(new ByCudnn<Dtype>(geometry, measure));
   } catch (const Error& e) {

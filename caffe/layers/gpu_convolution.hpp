@@ -38,11 +38,11 @@ std::unique_ptr<GpuConvolution<Dtype>> CudnnConvolution(const ConvGeometry& geom
                                                         std::string* why_not);
 
 /// 3x3 convolutions of few channels, as in the networks for 32x32 images, by the GPU's tensor cores
-/// (TF32): the definition's sums as matrix products of what is in shared memory, image and weights
-/// being read once or twice. The order of the sums depends on the sizes alone. Null unless kernels
-/// are 3x3, padding 1, stride 1 or 2, with no dilation, one group, and at most 64 channels on
-/// either side; where the images are too wide for the shared memory; and where the GPU, or
-/// NVIDIA_TF32_OVERRIDE=0 in the environment, has no TF32.
+/// (TF32): the definition's sums as matrix products of what is in shared memory. The order of the
+/// sums depends on the sizes alone. Null unless kernels are 3x3, padding 1, stride 1 or 2, with no
+/// dilation, one group, and at most 64 channels on either side; where the images are too wide for
+/// the shared memory; and without TF32: before compute capability 8.0, in code that was compiled
+/// for an earlier one, with NVIDIA_TF32_OVERRIDE=0 in the environment.
 std::unique_ptr<GpuConvolution<float>> TensorCoreConvolution(const ConvGeometry& geometry);
 
 }  // namespace caffe

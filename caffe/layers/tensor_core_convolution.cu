@@ -17,7 +17,8 @@ typedef WarpTiles<18> WeightTiles;  // 16 outputs x 16 inputs, for each of the 9
 const int kTaps = 9, kWarps = 8, kThreads = kWarps * Block::kWarp;
 const int kSumsAtOnce = 3;  // tiles of WeightTiles whose sums over the warps are in shared memory
 const int kMostChannels = 64;
-const size_t kShared = (48 << 10) - Block::kSumBytes;  // what needs no asking
+// What needs no asking, and what any GPU with such cores has.
+const size_t kShared = (48 << 10) - Block::kSumBytes, kMostShared = (96 << 10) - Block::kSumBytes;
 
 /// y[n,m] = bias[m] + sum over channels and taps of weights x windows, for one part of one image
 /// and one or two rows of 16 channels m. Each warp has 16 channels and 32 pixels. `transposed`: the
@@ -297,11 +298,18 @@ void WithKernel(const ConvGeometry& g, const Work& work) {
   }
 }
 
+// With as many images or pixels at a time as fit: the margins of small images take most.
 CorrelateGradient BackwardWeightsKernel(const ConvGeometry& g) {
-  const int pixels = 256 / g.stride_h, area = g.out_h * g.out_w;
-  return CorrelateGradient(Windows(g.in_channels, g.in_h, g.in_w, g.out_h, g.out_w, g.stride_h, 1,
-                                   std::max(1, std::min(pixels / area, g.num)), pixels),
-                           g.num, g.out_channels);
+  const int area = g.out_h * g.out_w;
+  int pixels = 256 / g.stride_h, images = std::max(1, std::min(pixels / area, g.num));
+  for (;;) {
+    const CorrelateGradient kernel(
+        Windows(g.in_channels, g.in_h, g.in_w, g.out_h, g.out_w, g.stride_h, 1, images, pixels),
+        g.num, g.out_channels);
+    const bool is_least = images == 1 && (pixels <= 64 || area <= 64);
+    if (kernel.Bytes() <= kMostShared || is_least) return kernel;
+    (images > 1 ? images : pixels) /= 2;
+  }
 }
 
 // Tensor cores compute TF32 in code that was compiled for them, by nvcc or by the driver.

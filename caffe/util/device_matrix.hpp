@@ -59,7 +59,8 @@ class WarpTiles {
     for (int t = 0; t < kTiles; ++t) {
       const uint32_t b0 = __float_as_uint(b(warp_, t, column_, row_));
       const uint32_t b1 = __float_as_uint(b(warp_, t, column_ + 4, row_));
-      asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
+      asm volatile(
+          "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
           "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
           : "+f"(sums_[t][0]), "+f"(sums_[t][1]), "+f"(sums_[t][2]), "+f"(sums_[t][3])
           : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));

@@ -22,8 +22,9 @@ string Loss(const string& bottom) {
   return "layer { name: 'loss' type: 'EuclideanLoss' bottom: '" + bottom +
          "' bottom: 't' top: 'loss' }";
 }
+template <typename Dtype = double>
 void Make(const string& text) {
-  Net<double> net(NetFromText(text));
+  Net<Dtype> net(NetFromText(text));
 }
 
 /// Whether a layer with these rules stays in a net in this state.
@@ -310,10 +311,11 @@ TEST(NetInit, LayersThatCannotWorkInPlace) {
 }
 
 // Of the lines that a net logs when it is made, those with `part`.
+template <typename Dtype = double>
 int Warnings(const string& layers, const string& part) {
   ::testing::internal::CaptureStderr();
-  Make(kInput + Fc("a", "x") + layers + Fc("b", "a") +
-       "layer { name: 'r' type: 'Reduction' bottom: 'b' top: 'r' loss_weight: 1 }");
+  Make<Dtype>(kInput + Fc("a", "x") + layers + Fc("b", "a") +
+              "layer { name: 'r' type: 'Reduction' bottom: 'b' top: 'r' loss_weight: 1 }");
   const string log = ::testing::internal::GetCapturedStderr();
   int count = 0;
   for (size_t at = 0; (at = log.find(part, at)) != string::npos; ++at) ++count;
@@ -329,6 +331,18 @@ TEST(NetInit, OutputsThatALayerInPlaceTakesAway) {
   EXPECT_EQ(Warnings(in_place("TanH") + in_place("Dropout"), part), 1);
   EXPECT_EQ(Warnings(in_place("ReLU") + in_place("Dropout"), part), 0);
   EXPECT_EQ(Warnings(in_place("Scale") + in_place("ReLU"), part), 0);
+  // Computed by the layer before: a sum reads what is behind the ReLU, BatchNorm what was before
+  // it.
+  const auto behind = [](const string& type) {
+    return "layer { name: 'e" + type + "' type: '" + type + "' bottom: 'e' top: 'e' } ";
+  };
+  const string sum = "layer { name: 'e' type: 'Eltwise' bottom: 'a' bottom: 'a' top: 'e' } ";
+  const string loss = "layer { name: 'q' type: 'Reduction' bottom: 'e' top: 'q' loss_weight: 1 } ";
+  EXPECT_EQ(Warnings<float>(sum + behind("ReLU") + behind("Scale") + loss, part), 1);
+  EXPECT_EQ(Warnings<float>(sum + behind("ReLU") + loss, part), 0);
+  const string normalized = in_place("BatchNorm") + in_place("ReLU") + in_place("Scale");
+  EXPECT_EQ(Warnings<float>(normalized, part), 0);
+  EXPECT_EQ(Warnings<double>(normalized, part), 1);
 }
 
 TEST(NetInit, Errors) {

@@ -127,7 +127,7 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuForEveryOption) {
   }
 }
 
-// Of the kernel that needs most; Turing has 64 KiB.
+// Of the kernels that have one block per plane the one that needs most; Turing has 64 KiB.
 template <typename Dtype>
 size_t SharedBytes(const metaperturb::Parts& parts) {
   return parts.TileBytes<Dtype>(2) + 5 * parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(18) +
@@ -176,7 +176,20 @@ TEST_F(MetaPerturbLayerGpu, GradientCheck) {
   checker.CheckGradient(run.layer.get(), run.bottom, run.top, 0);
 }
 
-// A net that was built in CPU mode has the ReLU that follows in this layer.
+TEST_F(MetaPerturbLayerGpu, BothPassesAreInOneMode) {
+  Blob<float> x(3, 4, 5, 6);
+  FillGaussian(&x, 1);
+  LayerRun<float> run(Definition("", TRAIN), {&x});
+  run.Forward();
+  {
+    const testing::GpuMode mode;
+    EXPECT_ERROR(run.Backward(), "needs a forward pass in GPU mode");
+    run.Forward();
+  }
+  EXPECT_ERROR(run.Backward(), "needs a forward pass in CPU mode");
+}
+
+// The layer before a ReLU in place computes it.
 TEST_F(MetaPerturbLayerGpu, ComputesAnAbsorbedRelu) {
   Blob<float> x(3, 4, 5, 6), dy(3, 4, 5, 6);
   FillGaussian(&x, 1);

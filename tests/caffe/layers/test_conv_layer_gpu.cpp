@@ -125,35 +125,55 @@ TEST_F(ConvolutionLayerGpu, FloatInEitherModeByTurns) {
   }
 }
 
+ConvGeometry Geometry(const Layer<float>& layer, const Blob<float>& x, const Blob<float>& y) {
+  const ConvolutionParameter& param = layer.layer_param().convolution_param();
+  ConvGeometry g;
+  g.num = x.num();
+  g.in_channels = x.channels();
+  g.in_h = x.height();
+  g.in_w = x.width();
+  g.out_channels = y.channels();
+  g.out_h = y.height();
+  g.out_w = y.width();
+  g.kernel_h = g.kernel_w = static_cast<int>(param.kernel_size(0));
+  g.pad_h = g.pad_w = param.pad_size() > 0 ? static_cast<int>(param.pad(0)) : 0;
+  g.stride_h = g.stride_w = param.stride_size() > 0 ? static_cast<int>(param.stride(0)) : 1;
+  g.group = static_cast<int>(param.group());
+  return g;
+}
+
 // Whether float is computed by the tensor cores' kernels (TF32; on the emulated device the same in
 // float) or otherwise, it is nearly the sums of `engine: CAFFE` in double.
 TEST_F(ConvolutionLayerGpu, FloatIsNearlyThePlainSums) {
   const struct {
     const char* settings;
     std::vector<int> shape;
+    bool by_tensor_cores;
   } cases[] = {
       // As in ResNet-20: several parts of an image, one, and less than one.
-      {"num_output: 16 kernel_size: 3 pad: 1", {2, 3, 32, 32}},
-      {"num_output: 16 kernel_size: 3 pad: 1", {3, 16, 32, 32}},
-      {"num_output: 32 kernel_size: 3 pad: 1 stride: 2", {2, 16, 32, 32}},
-      {"num_output: 32 kernel_size: 3 pad: 1", {3, 32, 16, 16}},
-      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {2, 32, 16, 16}},
-      {"num_output: 64 kernel_size: 3 pad: 1", {7, 64, 8, 8}},
+      {"num_output: 16 kernel_size: 3 pad: 1", {2, 3, 32, 32}, true},
+      {"num_output: 16 kernel_size: 3 pad: 1", {3, 16, 32, 32}, true},
+      {"num_output: 32 kernel_size: 3 pad: 1 stride: 2", {2, 16, 32, 32}, true},
+      {"num_output: 32 kernel_size: 3 pad: 1", {3, 32, 16, 16}, true},
+      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {2, 32, 16, 16}, true},
+      {"num_output: 64 kernel_size: 3 pad: 1", {7, 64, 8, 8}, true},
       // Channels that are no multiples of 8 or 16, parts that begin within a row, odd sizes.
-      {"num_output: 7 kernel_size: 3 pad: 1", {2, 5, 6, 6}},
-      {"num_output: 20 kernel_size: 3 pad: 1", {2, 24, 9, 37}},
-      {"num_output: 48 kernel_size: 3 pad: 1", {2, 40, 5, 84}},
-      {"num_output: 64 kernel_size: 3 pad: 1", {1, 17, 3, 130}},
-      {"num_output: 33 kernel_size: 3 pad: 1 stride: 2", {3, 9, 15, 14}},
-      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {1, 64, 7, 61}},
-      {"num_output: 16 kernel_size: 3 pad: 1", {300, 2, 1, 1}},
-      {"num_output: 1 kernel_size: 3 pad: 1", {2, 1, 40, 2}},
-      {"num_output: 8 kernel_size: 3 pad: 1 stride: 2", {2, 8, 1, 2}},
+      {"num_output: 7 kernel_size: 3 pad: 1", {2, 5, 6, 6}, true},
+      {"num_output: 20 kernel_size: 3 pad: 1", {2, 24, 9, 37}, true},
+      {"num_output: 48 kernel_size: 3 pad: 1", {2, 40, 5, 84}, true},
+      {"num_output: 64 kernel_size: 3 pad: 1", {1, 17, 3, 130}, true},
+      {"num_output: 33 kernel_size: 3 pad: 1 stride: 2", {3, 9, 15, 14}, true},
+      {"num_output: 64 kernel_size: 3 pad: 1 stride: 2", {1, 64, 7, 61}, true},
+      {"num_output: 16 kernel_size: 3 pad: 1", {300, 2, 1, 1}, true},
+      {"num_output: 1 kernel_size: 3 pad: 1", {2, 1, 40, 2}, true},
+      {"num_output: 8 kernel_size: 3 pad: 1 stride: 2", {2, 8, 1, 2}, true},
+      {"num_output: 8 kernel_size: 3 pad: 1 stride: 2", {260, 3, 2, 2}, true},
+      {"num_output: 8 kernel_size: 3 pad: 1", {2, 3, 300, 1}, true},
       // Others.
-      {"num_output: 65 kernel_size: 3 pad: 1", {2, 4, 6, 6}},
-      {"num_output: 8 kernel_size: 3", {2, 4, 6, 6}},
-      {"num_output: 8 kernel_size: 1", {2, 4, 6, 6}},
-      {"num_output: 8 kernel_size: 5 pad: 2 group: 2", {2, 4, 6, 6}}};
+      {"num_output: 65 kernel_size: 3 pad: 1", {2, 4, 6, 6}, false},
+      {"num_output: 8 kernel_size: 3", {2, 4, 6, 6}, false},
+      {"num_output: 8 kernel_size: 1", {2, 4, 6, 6}, false},
+      {"num_output: 8 kernel_size: 5 pad: 2 group: 2", {2, 4, 6, 6}, false}};
   const testing::GpuMode mode;
   const double tolerance = Device::Get().IsEmulated() ? 2e-6 : 2e-3;
   for (const auto& one : cases) {
@@ -168,6 +188,10 @@ TEST_F(ConvolutionLayerGpu, FloatIsNearlyThePlainSums) {
       testing::LayerRun<double> plain(
           testing::LayerFromText(Conv(one.settings + std::string(bias) + " engine: CAFFE")),
           {&plain_x});
+      const ConvGeometry g = Geometry(*run.layer, x, *run.top[0]);
+      if (Device::Get().IsEmulated()) {
+        EXPECT_EQ(one.by_tensor_cores, TensorCoreConvolution(g) != nullptr);
+      }
       Blob<float> dy(run.top[0]->shape());
       Blob<double> plain_dy(dy.shape());
       FillGaussian(&dy, 2);
