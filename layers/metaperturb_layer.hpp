@@ -35,9 +35,10 @@ namespace caffe {
 ///        [1] running mean, C x 4   [2] running variance, C x 4   [3] TRAIN passes so far, 1
 /// metaperturb_param (proto/metaperturb.proto), or the same as text in python_param.param_str:
 ///   channel_norm_factor = 64 (C_norm), spatial_norm_factor = 32 (H_norm), clip_value = 100, all
-///   positive; noise_coeff = 1: coeff; anneal_iter = 0: TRAIN passes over which coeff rises linearly
-///   from 0 to noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN: epsilon = 0;
-///   moving_average_fraction = 0.9; phi: file with phi, else phi is drawn from N(0, 0.01^2).
+///   positive; noise_coeff = 1: coeff; anneal_iter = 0: TRAIN passes over which coeff rises
+///   linearly from 0 to noise_coeff; noise = SAMPLE: epsilon ~ N(0, 1) in both phases, MEAN:
+///   epsilon = 0; moving_average_fraction = 0.9; phi: file with phi, else phi is drawn from N(0,
+///   0.01^2).
 /// In float, a ReLU that works in place on the top is computed in the same pass.
 /// A layer with no `param` entry keeps phi fixed (without a file it warns); `param { name: "phi" }`
 /// shares and learns it.
