@@ -11,7 +11,6 @@ waited for. Float with TF32, Adam, phi frozen.
 """
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import threading
