@@ -7,8 +7,7 @@
 namespace metaperturb {
 
 /// One pass of MetaPerturb on the device of GPU mode; metaperturb_layer.hpp has the formula and the
-/// names. All pointers are the device's, all arrays plain. Beside z what the forward pass keeps is
-/// small: the signs of the ReLUs are computed again in the backward pass.
+/// names. All pointers are the device's, all arrays plain.
 template <typename Dtype>
 struct GpuPass {
   int num = 0, channels = 0, height = 0, width = 0;
@@ -21,15 +20,19 @@ struct GpuPass {
   const Dtype* x = nullptr;        // N x C x H x W
   const Dtype* epsilon = nullptr;  // the same, or null: `noise` says
   // Written by the forward pass, read by the backward pass:
-  Dtype* z = nullptr;          // N x C x H x W
-  Dtype* f = nullptr;          // N x 4 x C
+  Dtype* z = nullptr;          // N x C x H x W; negative where the ReLU inside mu does not pass
+  uint8_t* gates = nullptr;    // the same, TRAIN: bit k says whether the ReLU of kappa_k * x passes
+  Dtype* f = nullptr;          // N x C x 4
   Dtype* features = nullptr;   // C x 8: mean and variance of f[.,c,1..4]
   Dtype* s = nullptr;          // C
   Dtype* mean = nullptr;       // N x H x W: mean_c x
   Dtype* mean_b1 = nullptr;    // b1 * mean
   Dtype* hidden = nullptr;     // N x H x W: mean_c ReLU(Op(x; a1, b1))
   Dtype* hidden_b2 = nullptr;  // b2 * hidden
-  double* spread = nullptr;    // N x C x 2: the sums of z and of its squares
+  double* spread = nullptr;    // CountBands() x 2: sums of z and of its squares
+
+  /// Parts that N x C x H x W is divided into.
+  int CountBands() const;
 };
 
 /// y, and what the backward pass needs. TRAIN updates the running mean and variance, C x 4, whose

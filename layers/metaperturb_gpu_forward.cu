@@ -3,7 +3,9 @@
 // one reads x again and writes y.
 #include <algorithm>
 
-#include "layers/metaperturb_gpu_planes.hpp"
+#include "caffe/util/device_workspace.hpp"
+#include "layers/metaperturb_gpu_means.hpp"
+#include "layers/metaperturb_gpu_noise.hpp"
 
 namespace metaperturb {
 
@@ -11,43 +13,40 @@ using caffe::ForEachBlock;
 
 namespace {
 
-// f[n,c,k] = mean_hw ReLU(kappa_k * x[n,c])
+// parts[n,c,band,k] = the band's sum_hw ReLU(kappa_k * x[n,c]), and gates: bit k says where it is
+// not 0.
 template <typename Dtype>
 struct Statistics {
   static const int kBlocksOfWarps = 3;
   GpuPass<Dtype> pass;
-  Parts parts;
-  static size_t Bytes(const Parts& parts) {
-    return parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(4);
-  }
-  CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const PlaneOf<Dtype> plane(pass, block);
-    const Tile<Dtype> x(&block, parts, 1);
-    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(4, block.threads()));
-    Dtype* f = pass.f + size_t(plane.image) * 4 * pass.channels + plane.channel;
+  Bands bands;
+  Dtype* parts;
+  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
+    const Band band = BandOf(bands, warp);
+    Lanes<Dtype> rows[kBand + 2], sums[4];
+    LoadRows<kBand + 2>(bands, band, band.at, -1, pass.x, rows);
     const Dtype* phi = pass.phi + kKappa;
     const Kernel3x3<Dtype> kappa[4] = {Kernel3x3<Dtype>(phi), Kernel3x3<Dtype>(phi + 9),
                                        Kernel3x3<Dtype>(phi + 18), Kernel3x3<Dtype>(phi + 27)};
-    for (int p = 0; p < parts.count; ++p) {
-      const Part part(parts, p);
-      x.Load(block, parts, part, pass.x + plane.at);
-      SumOverStrips<4>(
-          block, parts, part, scratch,
-          [&](int r, int q, Dtype* own) {
-            const Around<Dtype> around(x, r, q);
-            for (int j = 0; j < kStrip; ++j) {
-              if (r + j >= part.rows) continue;
-              for (int k = 0; k < 4; ++k) {
-                const Dtype v = around.Stencil(kappa[k], j);
-                own[k] += v > 0 ? v : Dtype(0);
-              }
-            }
-          },
-          [&](int k, Dtype sum) {
-            Dtype* mean = f + size_t(k) * pass.channels;
-            *mean = (p == 0 ? 0 : *mean) + sum / plane.area;
-          });
-    }
+    Unrolled<4>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
+    Window<Dtype> x;
+    Unrolled<kBand + 2>([&](int i) {
+      const int r = i - 2;
+      x.Push(band, rows[i]);
+      if (r < 0 || r >= band.rows) return;
+      ForEachLane([&](int lane) {
+        int passes = 0;
+        for (int k = 0; k < 4; ++k) {
+          const Dtype v = x.Stencil(kappa[k], lane);
+          if (v > 0) passes |= 1 << k;
+          sums[k][lane] += v > 0 ? v : Dtype(0);
+        }
+        if (band.own[lane]) pass.gates[band.at[lane] + r * bands.width] = passes;
+      });
+    });
+    SumPlanes<4>(bands, band, sums, [&](int plane, int k, Dtype sum) {
+      parts[(size_t(plane) * bands.per_plane + band.index) * 4 + k] = sum;
+    });
   }
 };
 
@@ -55,6 +54,8 @@ struct Statistics {
 template <typename Dtype>
 struct Scale {
   GpuPass<Dtype> pass;
+  const Dtype* parts;  // N x C x per_plane x 4: f is their sum / (H W)
+  int per_plane;
   double old_weight;
   Dtype *running_mean, *running_var;
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
@@ -63,21 +64,27 @@ struct Scale {
     double* scratch = block.Shared<double>(Block::SumsCount(4, block.threads()));
     double* mean = block.Shared<double>(4);
     if (pass.train) {
-      const Dtype* f = pass.f + c;
-      const size_t of_kernel = pass.channels, of_image = size_t(4) * pass.channels;
+      const int area = pass.height * pass.width;
       block.Sums<4>(
           num, scratch,
           [&](int n, double* own) {
-            for (int k = 0; k < 4; ++k) own[k] += double(f[n * of_image + k * of_kernel]);
+            const size_t plane = size_t(n) * pass.channels + c;
+            const Dtype* part = parts + plane * per_plane * 4;
+            Dtype sums[4] = {};
+            for (int p = 0; p < per_plane; ++p) {
+              for (int k = 0; k < 4; ++k) sums[k] += part[p * 4 + k];
+            }
+            for (int k = 0; k < 4; ++k) {
+              pass.f[plane * 4 + k] = sums[k] / area;
+              own[k] += double(pass.f[plane * 4 + k]);
+            }
           },
           [&](int k, double sum) { mean[k] = sum / num; });
       block.Sums<4>(
           num, scratch,
           [&](int n, double* own) {
-            for (int k = 0; k < 4; ++k) {
-              const double d = f[n * of_image + k * of_kernel] - mean[k];
-              own[k] += d * d;
-            }
+            const Dtype* f = pass.f + (size_t(n) * pass.channels + c) * 4;
+            for (int k = 0; k < 4; ++k) own[k] += (f[k] - mean[k]) * (f[k] - mean[k]);
           },
           [&](int k, double sum) {
             const double variance = sum / (num - 1);
@@ -104,179 +111,157 @@ struct Scale {
   static size_t Bytes(int threads) { return (Block::SumsCount(4, threads) + 4) * sizeof(double); }
 };
 
-// One part of an image: what goes through means over the channels. The pixels beside the part are
+// One band of an image: what goes through means over the channels. The pixels beside the band are
 // computed here, too, as far as its stencils reach.
 template <typename Dtype>
 struct MeanPaths {
+  typedef Tile<Dtype, kBand + 4> OuterTile;
+  typedef Tile<Dtype, kBand + 2> InnerTile;
   GpuPass<Dtype> pass;
-  Parts parts;
-  ChannelSlices<Dtype> slices;
+  ChannelBands of;
   size_t Bytes() const {
-    return parts.TileBytes<Dtype>(2) + 2 * parts.TileBytes<Dtype>(1) + slices.Bytes();
+    return OuterTile::Bytes(of.bands) + 2 * InnerTile::Bytes(of.bands) +
+           ChannelBands::kScratch<kBand + 4> * sizeof(Dtype);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const ImagePartOf<Dtype> at(pass, parts, block);
-    const Part& part = at.part;
-    const int width = pass.width;
-    const Tile<Dtype> mean(&block, parts, 2), mean_b1(&block, parts, 1), hidden(&block, parts, 1);
-    const Dtype* image = pass.x + at.at_image;
-    Dtype* scratch = block.Shared<Dtype>(slices.scratch_count);
-    LoadMean(block, parts, part, image, slices, scratch, mean);
-    const Dtype share = Dtype(1) / pass.channels;
-    const Kernel3x3<Dtype> a1(pass.phi + kA1), b1(pass.phi + kB1), b2(pass.phi + kB2);
-    const auto through_mean = [&](int h, int w, Dtype* values) {
-      const Around<Dtype> around(mean, h - part.h0, w - part.w0);
-      for (int j = 0; j < kStrip; ++j) values[j] = around.Stencil(b1, j);
-    };
-    slices.Sum(
-        block, part, hidden, scratch,
-        [&](int c0, int c1, int h, int w, Dtype* sums) {
-          Dtype values[kStrip];
-          through_mean(h, w, values);
-          SumHidden(image, c0, c1, h, w, a1, values, sums);
+    const Bands& bands = of.bands;
+    // Row r of the band is row r + 2 of `mean`, r + 1 of the others.
+    const OuterTile mean(&block, bands);
+    const InnerTile mean_b1(&block, bands), hidden(&block, bands);
+    Dtype* scratch = block.Shared<Dtype>(ChannelBands::kScratch<kBand + 4>);
+    of.MeanOfRows<kBand + 4>(
+        block, scratch,
+        [&](const Band& band, Lanes<Dtype>* sums) {
+          Lanes<Dtype> rows[kBand + 4];
+          LoadRows<kBand + 4>(bands, band, band.at, -2, pass.x, rows);
+          Unrolled<kBand + 4>(
+              [&](int i) { ForEachLane([&](int lane) { sums[i][lane] += rows[i][lane]; }); });
         },
-        [&](Dtype* pixel, int h, int w, const Dtype* sums) {
-          Dtype values[kStrip];
-          through_mean(h, w, values);
-          Dtype* pixel_b1 = mean_b1.values + (pixel - hidden.values);
-          for (int j = 0; j < kStrip; ++j) {
-            pixel_b1[j * hidden.pitch] = values[j];
-            pixel[j * hidden.pitch] = sums[j] * share;
-          }
-        });
-    ForEachStrip(block, parts, part, [&](int r, int q) {
-      const Around<Dtype> around(hidden, r, q);
-      const size_t first = at.at_mean + ((part.h0 + r) * width + part.w0 + q);
-      for (int j = 0; j < kStrip; ++j) {
-        if (r + j >= part.rows) continue;
-        const size_t pixel = first + j * width;
-        pass.mean[pixel] = mean.At(r + j, q);
-        pass.mean_b1[pixel] = mean_b1.At(r + j, q);
-        pass.hidden[pixel] = around.v[j + 1][1];
-        pass.hidden_b2[pixel] = around.Stencil(b2, j);
-      }
+        [&](int r, int q, Dtype value) { mean.At(r, q) = value; });
+    const Kernel3x3<Dtype> b1(pass.phi + kB1);
+    block.Run((kBand + 2) * bands.pitch, [&](int i) {
+      const int r = bands.by_pitch.Quotient(i), q = i - r * bands.pitch;
+      mean_b1.At(r, q) = mean.Stencil(b1, r + 1, q);
     });
-  }
-  // sums[j] += sum_c ReLU(Op(x; a1, b1)) of pixel (h + j, w) for channels c0 .. c1 - 1; 0 outside
-  // the image. x comes from the cache: it was just read.
-  CAFFE_HOST_DEVICE void SumHidden(const Dtype* image, int c0, int c1, int h, int w,
-                                   Kernel3x3<Dtype> a1, const Dtype* through_mean,
-                                   Dtype* sums) const {
-    const int height = pass.height, width = pass.width, area = height * width;
-    const bool in_row = w >= 0 && w < width;
-    if (!in_row) return;
-    // Beside the image there are zeros: there the kernel is zero and the address one of the image.
-    const int left = w > 0 ? -1 : 0, right = w + 1 < width ? 1 : 0;
-    for (int t = 0; t < 9; t += 3) {
-      if (left == 0) a1.k[t] = 0;
-      if (right == 0) a1.k[t + 2] = 0;
-    }
-    bool inside[kStrip + 2];
-    for (int i = 0; i < kStrip + 2; ++i) inside[i] = h + i >= 1 && h + i - 1 < height;
-    const Dtype* above = image + size_t(c0) * area + ((h - 1) * width + w);
-    for (int c = c0; c < c1; ++c, above += area) {
-      Around<Dtype> around;
-      for (int i = 0; i < kStrip + 2; ++i) {
-        around.v[i][0] = inside[i] ? above[i * width + left] : Dtype(0);
-        around.v[i][1] = inside[i] ? above[i * width] : Dtype(0);
-        around.v[i][2] = inside[i] ? above[i * width + right] : Dtype(0);
-      }
-      for (int j = 0; j < kStrip; ++j) {
-        const Dtype p = through_mean[j] + around.Stencil(a1, j);
-        sums[j] += p > 0 ? p : Dtype(0);
-      }
-    }
-    for (int j = 0; j < kStrip; ++j) {
-      if (!inside[j + 1]) sums[j] = 0;
-    }
+    const Kernel3x3<Dtype> a1(pass.phi + kA1);
+    of.MeanOfRows<kBand + 2>(
+        block, scratch,
+        [&](const Band& band, Lanes<Dtype>* sums) {
+          Lanes<Dtype> rows[kBand + 4];
+          LoadRows<kBand + 4>(bands, band, band.at, -2, pass.x, rows);
+          Window<Dtype> x;
+          Unrolled<kBand + 4>([&](int i) {
+            const int r = i - 2;  // of the tiles of hidden values
+            x.Push(band, rows[i]);
+            if (r < 0 || band.h0 + r < 1 || band.h0 + r > bands.height) return;
+            ForEachLane([&](int lane) {
+              if (!band.inside[lane]) return;
+              const int q = bands.wide ? lane : band.w[lane];
+              const Dtype p = mean_b1.At(r, q) + x.Stencil(a1, lane);
+              sums[r][lane] += p > 0 ? p : Dtype(0);
+            });
+          });
+        },
+        [&](int r, int q, Dtype value) { hidden.At(r, q) = value; });
+    const Kernel3x3<Dtype> b2(pass.phi + kB2);
+    const size_t at = size_t(of.Image(block)) * bands.height * bands.width;
+    of.ForEachPixel(block, of.First(block), [&](int r, int q, int pixel) {
+      pass.mean[at + pixel] = mean.At(r + 2, q);
+      pass.mean_b1[at + pixel] = mean_b1.At(r + 1, q);
+      pass.hidden[at + pixel] = hidden.At(r + 1, q);
+      pass.hidden_b2[at + pixel] = hidden.Stencil(b2, r + 1, q);
+    });
   }
 };
 
-// y = r(min(x (1 + a (s z - 1)), clip)) of one channel of one image.
+// y = r(min(x (1 + a (s z - 1)), clip)), z with the sign of the hidden value's ReLU, and of z and
+// z^2 the sums over each band.
 template <typename Dtype>
 struct Perturb {
-  static const int kBlocksOfWarps = 4;
+  static const int kBlocksOfWarps = 2;
   GpuPass<Dtype> pass;
-  Parts parts;
+  Bands bands;
   Dtype* y;
-  static size_t Bytes(const Parts& parts) {
-    return NoiseTiles<Dtype>::Bytes(parts) + parts.SumsBytes<Dtype>(2);
+  static size_t Bytes() {
+    return (BandNoise<Dtype>::kCount + Block::SumsCount(2, Block::kWarp)) * sizeof(Dtype) + 16;
   }
-  CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const PlaneOf<Dtype> plane(pass, block);
-    const NoiseTiles<Dtype> tiles(&block, parts);
-    Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(2, block.threads()));
+  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
+    const Band band = BandOf(bands, warp);
+    const BandNoise<Dtype> noise(&warp);
+    Dtype* scratch = warp.Shared<Dtype>(Block::SumsCount(2, Block::kWarp));
+    HiddenRows<Dtype> hidden(pass, bands, band);
+    Lanes<Dtype> hidden_b2[kBand], s, sums[2];
+    LoadRows<kBand>(bands, band, hidden.at_mean, 0, pass.hidden_b2, hidden_b2);
+    ForEachLane([&](int lane) {
+      const int plane = band.inside[lane] ? band.plane[lane] : 0;
+      s[lane] = pass.s[pass.by_channels.Remainder(plane)];
+      sums[0][lane] = sums[1][lane] = 0;
+    });
+    noise.Fill(pass, bands, band);
+    warp.Wait();
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
-    const Dtype s = pass.s[plane.channel], a = pass.a;
-    double* spread = pass.spread + size_t(block.index()) * 2;
-    for (int p = 0; p < parts.count; ++p) {
-      const Part part(parts, p);
-      tiles.Fill(pass, plane, block, parts, part);
-      SumOverStrips<2>(
-          block, parts, part, scratch,
-          [&](int r, int q, Dtype* own) {
-            const Around<Dtype> around(tiles.hidden, r, q);
-            const int pixel = (part.h0 + r) * parts.width + part.w0 + q;
-            const Dtype *hidden_b2 = pass.hidden_b2 + plane.at_mean + pixel,
-                        *in = tiles.x.Pixel(r, q);
-            Dtype *out = y + plane.at + pixel, *z_out = pass.z + plane.at + pixel;
-            const Dtype* noise = tiles.epsilon + r * parts.columns + q;
-            for (int j = 0; j < kStrip; ++j) {
-              if (r + j >= part.rows) continue;
-              const Dtype mu = around.Stencil(a2, j) + hidden_b2[j * parts.width];
-              const Dtype z = Softplus(mu + noise[j * parts.columns]);
-              const Dtype t = in[j * tiles.x.pitch] * (1 + a * (s * z - 1));
-              const Dtype limited = t > pass.clip ? pass.clip : t;
-              z_out[j * parts.width] = z;
-              out[j * parts.width] = limited > 0 ? limited : pass.slope * limited;
-              own[0] += z;
-              own[1] += z * z;
-            }
-          },
-          [&](int k, Dtype sum) { spread[k] = (p == 0 ? 0 : spread[k]) + sum; });
-    }
+    Unrolled<kBand + 4>([&](int i) {
+      const int r = i - 4;
+      hidden.Push(bands, band, i);
+      if (r < 0 || r >= band.rows) return;
+      ForEachLane([&](int lane) {
+        if (!band.own[lane]) return;
+        const Dtype mu = hidden.window.Stencil(a2, lane) + hidden_b2[r][lane];
+        const Dtype z = Softplus(mu + noise.At(bands, band, r, lane));
+        const Dtype t = hidden.rows[i - 2][lane] * (1 + pass.a * (s[lane] * z - 1));
+        const int at = band.at[lane] + r * bands.width;
+        const Dtype limited = t > pass.clip ? pass.clip : t;
+        pass.z[at] = hidden.window.v[1][1][lane] > 0 ? z : -z;
+        y[at] = limited > 0 ? limited : pass.slope * limited;
+        sums[0][lane] += z;
+        sums[1][lane] += z * z;
+      });
+    });
+    SumLanes<2>(warp, sums, scratch,
+                [&](int k, Dtype sum) { pass.spread[size_t(warp.index()) * 2 + k] = sum; });
   }
 };
 
 // Bounded, as either half has fewer threads for the other's registers.
-template <typename Dtype, class OfPlanes>
-struct MeansAndStatistics : caffe::Beside<MeanPaths<Dtype>, OfPlanes> {
+template <typename Dtype>
+struct MeansAndStatistics : caffe::Beside<MeanPaths<Dtype>, caffe::InWarps<Statistics<Dtype>>> {
   static const int kBlockThreads = kMeanThreads, kBlocksAtOnce = 3;
 };
 
 }  // namespace
 
 template <typename Dtype>
+int GpuPass<Dtype>::CountBands() const {
+  return Bands(num * channels, height, width).warps;
+}
+
+template <typename Dtype>
 void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_mean,
                 Dtype* running_var, Dtype* y) {
   const int planes = pass.num * pass.channels;
-  const Parts parts(pass.height, pass.width, kPlaneBytes / sizeof(Dtype));
-  const Parts mean_parts(pass.height, pass.width, kMeanBytes / sizeof(Dtype));
-  const int mean_blocks = pass.num * mean_parts.count;
-  const bool in_warps = parts.Threads() == Block::kWarp;
-  const int threads = in_warps ? kMeanThreads : parts.Threads();
-  const MeanPaths<Dtype> means{pass, mean_parts,
-                               ChannelSlices<Dtype>(mean_parts, 2, pass.channels, threads)};
-  const Statistics<Dtype> statistics{pass, parts};
-  const size_t bytes = Statistics<Dtype>::Bytes(parts);
-  if (!pass.train) {
-    ForEachBlock(mean_blocks, threads, means.Bytes(), means);
-  } else if (in_warps) {
-    const int warps = threads / Block::kWarp;
-    ForEachBlock(mean_blocks + (planes + warps - 1) / warps, threads,
-                 std::max(means.Bytes(), warps * bytes),
-                 MeansAndStatistics<Dtype, caffe::InWarps<Statistics<Dtype>>>{
-                     {means, mean_blocks, {statistics, planes, bytes}}});
+  const Bands bands(planes, pass.height, pass.width);
+  const ChannelBands channel_bands(pass.num, pass.channels, pass.height, pass.width);
+  const MeanPaths<Dtype> means{pass, channel_bands};
+  caffe::DeviceWorkspace work;
+  Dtype* parts = nullptr;
+  if (pass.train) {
+    parts = work.Get<Dtype>(size_t(planes) * bands.per_plane * 4);
+    const Statistics<Dtype> statistics{pass, bands, parts};
+    const int warps = kMeanThreads / Block::kWarp, blocks = channel_bands.blocks();
+    ForEachBlock(blocks + (bands.warps + warps - 1) / warps, kMeanThreads, means.Bytes(),
+                 MeansAndStatistics<Dtype>{{means, blocks, {statistics, bands.warps, 0}}});
   } else {
-    ForEachBlock(mean_blocks + planes, threads, std::max(means.Bytes(), bytes),
-                 MeansAndStatistics<Dtype, Statistics<Dtype>>{{means, mean_blocks, statistics}});
+    ForEachBlock(channel_bands.blocks(), kMeanThreads, means.Bytes(), means);
   }
-  const int scale_threads = ThreadsFor(pass.num);
+  const int scale_threads =
+      std::min(256, (pass.num + Block::kWarp - 1) / Block::kWarp * Block::kWarp);
   ForEachBlock(pass.channels, scale_threads, Scale<Dtype>::Bytes(scale_threads),
-               Scale<Dtype>{pass, old_weight, running_mean, running_var});
-  ForEachPlane(planes, parts, Perturb<Dtype>{pass, parts, y});
+               Scale<Dtype>{pass, parts, bands.per_plane, old_weight, running_mean, running_var});
+  caffe::ForEachWarp(bands.warps, Perturb<Dtype>::Bytes(), Perturb<Dtype>{pass, bands, y});
 }
 
+template int GpuPass<float>::CountBands() const;
+template int GpuPass<double>::CountBands() const;
 template void GpuForward(const GpuPass<float>&, double, float*, float*, float*);
 template void GpuForward(const GpuPass<double>&, double, double*, double*, double*);
 

@@ -304,7 +304,7 @@ typename MetaPerturbLayer<Dtype>::Spread MetaPerturbLayer<Dtype>::NoiseSpread() 
   double sum = 0, squares = 0;
   if (on_gpu_) {
     const double* spread = gpu_.spread.cpu_data();
-    for (int i = 0; i < num_ * channels_; ++i) {
+    for (int i = 0; i < gpu_.spread.count() / 2; ++i) {
       sum += spread[2 * i];
       squares += spread[2 * i + 1];
     }

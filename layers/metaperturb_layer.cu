@@ -24,13 +24,15 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   for (Blob<Dtype>* plane : {&gpu_.mean, &gpu_.mean_b1, &gpu_.hidden, &gpu_.hidden_b2}) {
     Resize(plane, num_ * area);
   }
-  Resize(&gpu_.spread, num_ * channels_ * 2);
+  const int bytes = num_ * channels_ * area;
+  Resize(&gpu_.gates, (bytes + 3) / 4);
   metaperturb::GpuPass<Dtype> pass;
   pass.num = num_;
   pass.channels = channels_;
   pass.by_channels = Divisor(channels_);
   pass.height = image_.height;
   pass.width = image_.width;
+  Resize(&gpu_.spread, pass.CountBands() * 2);
   pass.train = this->phase_ == TRAIN;
   pass.size_features[0] = double(channels_) / param_.channel_norm_factor();
   pass.size_features[1] = double(image_.height) / param_.spatial_norm_factor();
@@ -42,6 +44,7 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   pass.x = GpuData(*bottom[0]);
   pass.epsilon = bottom.size() > 1 ? GpuData(*bottom[1]) : nullptr;
   pass.z = MutableGpuData(&gpu_.z);
+  pass.gates = reinterpret_cast<uint8_t*>(MutableGpuData(&gpu_.gates));
   pass.f = MutableGpuData(&gpu_.f);
   pass.features = MutableGpuData(&gpu_.features);
   pass.s = MutableGpuData(&gpu_.s);

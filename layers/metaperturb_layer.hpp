@@ -120,6 +120,7 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   struct {
     Blob<Dtype> z, f, features, s, mean, mean_b1, hidden, hidden_b2;
     Blob<double> spread;
+    Blob<int> gates;  // bytes
   } gpu_;
 };
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "layers/metaperturb_gpu_planes.hpp"
+#include "layers/metaperturb_gpu_bands.hpp"
 #include "layers/metaperturb_layer.hpp"
 #include "testing/golden.hpp"
 #include "testing/gpu_util.hpp"
@@ -94,11 +94,13 @@ double WithNoise() {
   return Device::Get().IsEmulated() ? 1e-9 : 1e-5;
 }
 
-// Planes of one pixel, of one part and of several, in either direction, with smaller ones at the
-// edges.
-const vector<vector<int>> kShapes = {{2, 3, 1, 1},   {3, 5, 4, 7},   {2, 1, 9, 9},
-                                     {2, 3, 40, 40}, {2, 2, 3, 700}, {2, 2, 5, 1101},
-                                     {2, 2, 70, 66}, {2, 3, 300, 1}, {3, 2, 18, 131}};
+// Planes of one pixel, of one band and of several, in either direction, with smaller ones at the
+// edges; several planes to a warp, which they fill or not, and more channels than a block has
+// warps for.
+const vector<vector<int>> kShapes = {
+    {2, 3, 1, 1},   {3, 5, 4, 7},   {2, 1, 9, 9},    {2, 3, 40, 40},  {2, 2, 3, 700},
+    {2, 2, 70, 66}, {2, 3, 300, 1}, {3, 2, 18, 131}, {2, 40, 16, 16}, {3, 11, 8, 32},
+    {2, 9, 9, 33},  {2, 300, 2, 2}, {5, 70, 8, 8}};
 
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
   for (const auto& shape : kShapes) {
@@ -127,39 +129,40 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuForEveryOption) {
   }
 }
 
-// Of the kernels that have one block per plane the one that needs most; Turing has 64 KiB.
-template <typename Dtype>
-size_t SharedBytes(const metaperturb::Parts& parts) {
-  return parts.TileBytes<Dtype>(2) + 5 * parts.TileBytes<Dtype>(1) + parts.SumsBytes<Dtype>(18) +
-         Block::kSumBytes;
-}
-
-TEST(MetaPerturbParts, CoverTheImageAndFitInSharedMemory) {
-  using metaperturb::Part;
-  using metaperturb::Parts;
-  for (const int height : {1, 2, 3, 4, 5, 8, 15, 16, 17, 32, 63, 64, 65, 84, 224, 1000}) {
-    for (const int width : {1, 2, 3, 5, 8, 15, 16, 17, 32, 33, 63, 64, 65, 84, 130, 224, 1001}) {
-      SCOPED_TRACE(std::to_string(height) + " x " + std::to_string(width));
-      for (const int bytes : {metaperturb::kPlaneBytes, metaperturb::kMeanBytes}) {
-        const Parts parts(height, width, bytes / sizeof(float));
-        EXPECT_LE(SharedBytes<float>(parts), size_t{64} << 10);
-        EXPECT_LE(SharedBytes<double>(Parts(height, width, bytes / sizeof(double))),
-                  size_t{64} << 10);
-        EXPECT_EQ(0, parts.rows % metaperturb::kStrip);
-        EXPECT_EQ(0, parts.Threads() % Block::kWarp);
-        EXPECT_GT(parts.Threads(), 0);
-        vector<int> covered(height * width);
-        for (int p = 0; p < parts.count; ++p) {
-          const Part part(parts, p);
-          EXPECT_TRUE(part.columns == width || part.w0 % 4 == 0);  // as the noise has it
-          ASSERT_LE(part.h0 + part.rows, height);
-          ASSERT_LE(part.w0 + part.columns, width);
-          ASSERT_TRUE(part.rows > 0 && part.columns > 0);
-          for (int h = part.h0; h < part.h0 + part.rows; ++h) {
-            for (int w = part.w0; w < part.w0 + part.columns; ++w) ++covered[h * width + w];
-          }
+TEST(MetaPerturbBands, CoverThePlanes) {
+  using metaperturb::Band;
+  using metaperturb::Bands;
+  for (const int planes : {1, 3, 32, 37}) {
+    for (const int height : {1, 2, 7, 8, 9, 16, 33, 84}) {
+      for (const int width : {1, 2, 5, 8, 11, 16, 17, 31, 32, 33, 56, 57, 84, 224, 1001}) {
+        SCOPED_TRACE(std::to_string(height) + " x " + std::to_string(width));
+        const Bands bands(planes, height, width);
+        vector<int> covered(size_t(planes) * height * width);
+        for (int i = 0; i < bands.warps; ++i) {
+          const Block warp(i, Block::kWarp, nullptr);
+          const Band band = metaperturb::BandOf(bands, warp);
+          ASSERT_TRUE(band.rows > 0 && band.rows <= metaperturb::kBand);
+          ForEachLane([&](int lane) {
+            if (!band.own[lane]) return;
+            ASSERT_TRUE(band.inside[lane]);
+            EXPECT_EQ(band.w[lane] > 0, band.has_left[lane]);
+            EXPECT_EQ(band.w[lane] + 1 < width, band.has_right[lane]);
+            // What its stencils of stencils read is in the lanes beside it.
+            for (int d = -metaperturb::kBeside; d <= metaperturb::kBeside; ++d) {
+              const int w = band.w[lane] + d;
+              if (w < 0 || w >= width) continue;
+              ASSERT_TRUE(lane + d >= 0 && lane + d < Block::kWarp);
+              EXPECT_EQ(w, band.w[lane + d]);
+              EXPECT_TRUE(band.inside[lane + d]);
+            }
+            for (int r = 0; r < band.rows; ++r) {
+              const size_t at = band.at[lane] + size_t(r) * width;
+              ASSERT_LT(at, covered.size());
+              ++covered[at];
+            }
+          });
         }
-        EXPECT_EQ(vector<int>(height * width, 1), covered);
+        EXPECT_EQ(vector<int>(covered.size(), 1), covered);
       }
     }
   }
