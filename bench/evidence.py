@@ -10,7 +10,8 @@ A job is one training: a target, a network, a method and a seed, which chooses t
 line to --results, with its settings, and is not repeated while the line is there: the same command goes on where it was
 stopped (networks in training from their snapshots below --run), more seeds or methods add to the table. One row alone:
 one target, one network, one method, and --results=FILE to measure it again. --table prints the tables of what is there
-and trains nothing; it takes all that no option excludes.
+and trains nothing; it takes all that no option excludes. --gains=METHOD likewise: METHOD beside plain, seed by seed, one
+line per target, network and schedule.
 Every method has the same images, steps and optimiser (Adam 1e-3, weight decay 5e-4, x0.3 at 40, 70 and 90 %); its own
 constants are its paper's, among them DropBlock's linear schedule, L2-SP's decay of the new layer, 0.01, and information
 dropout's beta, 3 over the number of training images. Nothing is chosen by the test images. Methods:
@@ -70,7 +71,11 @@ def parse_arguments():
     parser.add_argument("--gpu", default="", help="number of the GPU; default: the CPU")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time, a CPU each")
     parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
+    parser.add_argument("--gains", metavar="METHOD", help="print METHOD beside plain, train nothing")
     a = parser.parse_args()
+    if a.gains and a.gains not in METHODS[1:]:
+        refuse(f"--gains={a.gains}: methods are {', '.join(METHODS[1:])}")
+    a.table = a.table or bool(a.gains)
     a.given = {name for name in DEFAULTS if getattr(a, name) is not None}
     for name in DEFAULTS.keys() - a.given:
         setattr(a, name, DEFAULTS[name])
@@ -280,13 +285,18 @@ def do_job(a, sources, job, cpu):
                 calibration_error=evaluation["expected_calibration_error"], cpu_seconds=seconds)
 
 
+def digest_of_phi(a, method):
+    """Of the method's phi; empty where it has none."""
+    phi = a.authors_phi if method == "metaperturb_authors" else a.phi
+    if "metaperturb" not in method or not phi:
+        return ""
+    with open(phi, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:12]
+
+
 def settings(a, job):
     target, network, method, seed = job
-    phi = a.authors_phi if method == "metaperturb_authors" else a.phi
-    digest = ""
-    if "metaperturb" in method and phi:
-        with open(phi, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()[:12]
+    digest = digest_of_phi(a, method)
     values = (target, network, method, seed, a.steps, a.batch, a.images, a.samples if digest else 1,
               a.source_steps if method.startswith("finetune") else "", digest, "gpu" if a.gpu else "")
     return {name: str(value) for name, value in zip(evidence_results.SETTINGS, values)}
@@ -368,7 +378,10 @@ def print_tables(a):
               "steps": [str(a.steps)], "batch": [str(a.batch)], "images": [str(a.images)]}
     if a.table:
         wanted = {name: values for name, values in wanted.items() if a.given & {name, name + "s"}}
-    evidence_results.print_tables(a.results, wanted, list(TARGETS), METHODS)
+    if a.gains:
+        evidence_results.print_gains(a.results, a.gains, digest_of_phi(a, a.gains), wanted, list(TARGETS))
+    else:
+        evidence_results.print_tables(a.results, wanted, list(TARGETS), METHODS)
 
 
 def main():

@@ -63,6 +63,37 @@ def print_tables(path, wanted, targets, methods):
         print()
 
 
+def print_gains(path, method, phi, wanted, targets):
+    """A line per target, network and schedule: `method` (with that phi, if it is one with a phi) beside plain training
+    with the same seeds, in Markdown."""
+    pairs = {}  # by device, schedule, target and network, then by seed: [plain, method]
+    for key, measured in read(path).items():
+        line = dict(zip(SETTINGS, key))
+        if line["method"] not in ("plain", method) or line["phi"] not in ("", phi):
+            continue
+        if all(line[name] in values for name, values in wanted.items() if name != "method"):
+            place = (line["device"], -int(line["steps"]), line["batch"], int(line["images"]),
+                     targets.index(line["target"]), line["target"], line["network"])
+            pair = pairs.setdefault(place, {}).setdefault(int(line["seed"]), [None, None])
+            pair[line["method"] == method] = measured
+    print(f"| schedule | target | network | plain, % | {method}, % | difference by seed | NLL | calibration error, % |")
+    print("|---|---|---|---|---|---|---|---|")
+    for place, by_seed in sorted(pairs.items()):
+        both = [pair for _, pair in sorted(by_seed.items()) if None not in pair]
+        if not both:
+            continue
+        device, steps, batch, images, _, target, network = place
+
+        def mean(measure, which):
+            return statistics.mean(pair[which][measure] for pair in both)
+
+        schedule = f"{-steps} x {batch}" + (f", {images} test images" if images else "") + (", GPU" if device else "")
+        gains = ", ".join(f"{100 * (b['accuracy'] - a['accuracy']):+.1f}" for a, b in both)
+        print(f"| {schedule} | {target} | {network} | {100 * mean('accuracy', 0):.1f} | {100 * mean('accuracy', 1):.1f} | "
+              f"{gains} | {mean('nll', 0):.2f} -> {mean('nll', 1):.2f} | {100 * mean('calibration_error', 0):.1f} -> "
+              f"{100 * mean('calibration_error', 1):.1f} |")
+
+
 def print_table(rows, targets, methods):
     def name_of(row):
         return tuple(dict(row)[name] for name in ("target", "network", "method"))

@@ -1,4 +1,4 @@
-// MetaPerturb's backward pass on a GPU, five kernels, six where phi learns.
+// MetaPerturb's backward pass on a GPU, five kernels, seven where phi learns.
 #include <algorithm>
 
 #include "caffe/util/device_vectors.hpp"

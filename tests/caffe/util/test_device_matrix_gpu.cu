@@ -1,7 +1,8 @@
-// What kernels are made of beside sums: products of matrices by warps, blocks of one warp each, and
-// copies with several values on their way.
+// What kernels are made of beside sums: products of matrices by warps, blocks of one warp each,
+// lanes that give to each other, and copies with several values on their way.
 #include <gtest/gtest.h>
 
+#include "caffe/util/device_lanes.hpp"
 #include "caffe/util/device_launch.hpp"
 #include "caffe/util/device_matrix.hpp"
 #include "caffe/util/device_workspace.hpp"
@@ -120,6 +121,34 @@ TEST_F(DeviceMatrixGpu, WarpsAreBlocksOfTheirOwn) {
       }
       EXPECT_EQ(-1, values[count * 3]);
     }
+  }
+}
+
+// Warp w, lane l: 100 w + l from the lane at `distance`.
+struct MoveLanes {
+  static const int kBlocksOfWarps = 2;
+  int distance;
+  int* out;
+  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
+    Lanes<int> values;
+    ForEachLane([&](int lane) { values[lane] = 100 * warp.index() + lane; });
+    const Lanes<int> moved = FromLane(values, distance);
+    ForEachLane([&](int lane) { out[warp.index() * Block::kWarp + lane] = moved[lane]; });
+  }
+};
+
+TEST_F(DeviceMatrixGpu, LanesGetFromOthers) {
+  const int warps = 11;
+  for (const int distance : {-31, -7, -1, 0, 1, 16, 31}) {
+    vector<int> expected;
+    for (int i = 0; i < warps * Block::kWarp; ++i) {
+      const int lane = i % Block::kWarp, from = lane + distance;
+      const bool is_there = from >= 0 && from < Block::kWarp;
+      expected.push_back(100 * (i / Block::kWarp) + (is_there ? from : lane));
+    }
+    OnDevice<int> out(vector<int>(expected.size(), -1));
+    ForEachWarp(warps, 0, MoveLanes{distance, out.data()});
+    EXPECT_EQ(expected, out.Values()) << distance;
   }
 }
 
