@@ -12,6 +12,7 @@
 #include "caffe/layers/memory_data_layer.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "util/json_text.hpp"
 #include "util/threads.hpp"
 
 namespace metaperturb {
@@ -24,15 +25,6 @@ std::string Number(double value) {
   const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
   std::snprintf(text, sizeof text, whole ? "%.0f" : "%.6g", value);
   return text;
-}
-
-std::string Quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
 }
 
 }  // namespace
@@ -55,11 +47,11 @@ double PeakMemory() {
 }
 
 void JsonLine::AddRaw(const std::string& name, const std::string& json) {
-  text_ += (text_.empty() ? "" : ", ") + Quoted(name) + ": " + json;
+  text_ += (text_.empty() ? "" : ", ") + caffe::JsonQuoted(name) + ": " + json;
 }
 
 JsonLine& JsonLine::Add(const std::string& name, const std::string& value) {
-  AddRaw(name, Quoted(value));
+  AddRaw(name, caffe::JsonQuoted(value));
   return *this;
 }
 

@@ -23,6 +23,7 @@
 #include "tools/metaperturb/svg_chart.hpp"
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
+#include "util/json_text.hpp"
 #include "util/prediction_scores.hpp"
 #include "util/progress.hpp"
 
@@ -132,7 +133,7 @@ string Json(const Evaluation& evaluation) {
   json << "], \"metaperturb\": [";
   comma = "";
   for (const auto& layer : evaluation.perturbation.layers()) {
-    json << comma << "{\"layer\": " << std::quoted(layer.name)
+    json << comma << "{\"layer\": " << caffe::JsonQuoted(layer.name)
          << ", \"noise_mean\": " << layer.noise_mean
          << ", \"noise_deviation\": " << layer.noise_deviation
          << ", \"scale_mean\": " << layer.scale_mean
