@@ -5,6 +5,7 @@
 #include "caffe/util/device_workspace.hpp"
 #include "layers/metaperturb_gpu_means.hpp"
 #include "layers/metaperturb_gpu_noise.hpp"
+#include "layers/metaperturb_gpu_phi.hpp"
 
 namespace metaperturb {
 
@@ -12,66 +13,77 @@ using caffe::ForEachBlock;
 
 namespace {
 
-/// Sums of the gradient of phi before they are added up; null where phi is not learned.
-template <typename Dtype>
-struct PhiParts {
-  Dtype* bands = nullptr;     // warps x 54: a1, a2, kappa
-  Dtype* means = nullptr;     // N x bands of an image x 18: b1, b2
-  Dtype* channels = nullptr;  // C x 10: w
-};
-const int kBandParts = 54, kMeanParts = 18;
-
 // With g the gradient of x (1 + a (s z - 1)): dx = g (1 + a (s z - 1)), dmu = g x a s z', and
-// ds[n,c] = sum_hw g x a z. As z = softplus(mu + epsilon), z' = 1 - e^-z.
+// ds[n,c] = sum_hw g x a z. As z = softplus(mu + epsilon), z' = 1 - e^-z. kWidth values at a time.
 template <typename Dtype, int kWidth>
 struct NoiseGradient {
-  static const int kBlocksOfWarps = 4;
   GpuPass<Dtype> pass;
   const Dtype* dy;
   Dtype *dx, *dmu, *ds;
-  static size_t Bytes(int threads) { return Block::SumsCount(1, threads) * sizeof(Dtype) + 16; }
+  /// A plane per block.
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const int area = pass.height * pass.width;
-    const size_t first = size_t(block.index()) * area;
+    const int steps = pass.height * pass.width / kWidth, plane = block.index();
     Dtype* scratch = block.Shared<Dtype>(Block::SumsCount(1, block.threads()));
-    const Dtype s = pass.s[pass.by_channels.Remainder(block.index())], a = pass.a;
-    Dtype* sum_of_plane = ds + block.index();
+    const Dtype s = pass.s[pass.by_channels.Remainder(plane)];
     block.Sums<1>(
-        area / kWidth, scratch,
-        [&](int i, Dtype* own) {
-          const size_t at = first + i * kWidth;
-          const auto x = caffe::LoadNeighbours<kWidth>(pass.x + at);
-          auto z = caffe::LoadNeighbours<kWidth>(pass.z + at);
-          for (int j = 0; j < kWidth; ++j) z.at[j] = std::fabs(z.at[j]);
-          const auto gradient = caffe::LoadNeighbours<kWidth>(dy + at);
-          caffe::Neighbours<Dtype, kWidth> through_x, through_mu;
-          for (int j = 0; j < kWidth; ++j) {
-            const Dtype factor = 1 + a * (s * z.at[j] - 1), t = x.at[j] * factor;
-            const Dtype g = t > pass.clip ? Dtype(0)
-                            : t > 0       ? gradient.at[j]
-                                          : pass.slope * gradient.at[j];
-            const Dtype through_noise = g * x.at[j] * a;
-            own[0] += through_noise * z.at[j];
-            through_x.at[j] = g * factor;
-            through_mu.at[j] = through_noise * s * -std::expm1(-z.at[j]);
-          }
-          caffe::StoreNeighbours(through_x, dx + at);
-          caffe::StoreNeighbours(through_mu, dmu + at);
-        },
-        [&](int, Dtype sum) { *sum_of_plane = sum; });
+        steps, scratch, [&](int i, Dtype* own) { own[0] += Step(plane * steps + i, s); },
+        [&](int, Dtype sum) { ds[plane] = sum; });
+  }
+  /// The terms of ds of the `step`-th kWidth values.
+  CAFFE_HOST_DEVICE Dtype Step(int step, Dtype s) const {
+    const size_t at = size_t(step) * kWidth;
+    const auto x = caffe::LoadNeighbours<kWidth>(pass.x + at);
+    const auto z = caffe::LoadNeighbours<kWidth>(pass.z + at);
+    const auto gradient = caffe::LoadNeighbours<kWidth>(dy + at);
+    caffe::Neighbours<Dtype, kWidth> through_x, through_mu;
+    Dtype sum = 0;
+    for (int j = 0; j < kWidth; ++j) {
+      const Dtype a = pass.a, zj = std::fabs(z.at[j]);
+      const Dtype factor = 1 + a * (s * zj - 1), t = x.at[j] * factor;
+      const Dtype g = t > pass.clip ? Dtype(0)
+                      : t > 0       ? gradient.at[j]
+                                    : pass.slope * gradient.at[j];
+      const Dtype through_noise = g * x.at[j] * a;
+      sum += through_noise * zj;
+      through_x.at[j] = g * factor;
+      through_mu.at[j] = through_noise * s * -std::expm1(-zj);
+    }
+    caffe::StoreNeighbours(through_x, dx + at);
+    caffe::StoreNeighbours(through_mu, dmu + at);
+    return sum;
   }
 };
 
-// A warp for each plane, or of planes with much work a block: `count` steps for its threads.
-template <class Kernel>
-void ForEachPlane(int planes, int count, const Kernel& kernel) {
-  const int most = 128, warps = (count / 2 + Block::kWarp - 1) / Block::kWarp;
-  const int threads = std::min(most, std::max(1, warps) * Block::kWarp);
-  if (threads == Block::kWarp) {
-    caffe::ForEachWarp(planes, Kernel::Bytes(threads), kernel);
-  } else {
-    ForEachBlock(planes, threads, Kernel::Bytes(threads), kernel);
+// The same for planes of few steps, several to a warp: bands of planes of 1 x steps.
+template <typename Dtype, int kWidth>
+struct NoiseGradientOfBands {
+  static const int kBlocksOfWarps = 4;
+  NoiseGradient<Dtype, kWidth> of;
+  Bands bands;
+  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
+    const Band band = BandOf(bands, warp);
+    Lanes<Dtype> sum;
+    ForEachLane([&](int lane) {
+      sum[lane] = 0;
+      if (!band.own[lane]) return;
+      const Dtype s = of.pass.s[of.pass.by_channels.Remainder(band.plane[lane])];
+      sum[lane] = of.Step(band.at[lane], s);
+    });
+    SumPlanes<1>(bands, band, &sum, [&](int plane, int, Dtype total) { of.ds[plane] = total; });
   }
+};
+
+template <typename Dtype, int kWidth>
+void StartNoiseGradient(const GpuPass<Dtype>& pass, const NoiseGradient<Dtype, kWidth>& kernel) {
+  const int planes = pass.num * pass.channels, steps = pass.height * pass.width / kWidth;
+  if (steps <= Block::kWarp) {
+    const Bands bands(planes, 1, steps);
+    caffe::ForEachWarp(bands.warps, 0, NoiseGradientOfBands<Dtype, kWidth>{kernel, bands});
+    return;
+  }
+  const int most = 128, warps = (steps / 2 + Block::kWarp - 1) / Block::kWarp;
+  const int threads = std::min(most, warps * Block::kWarp);
+  ForEachBlock(planes, threads, Block::SumsCount(1, threads) * sizeof(Dtype) + 16, kernel);
 }
 
 // Through the outer Op and its ReLU: dp = (a2 turned * dmu + b2 turned * mean_c dmu) where the ReLU
@@ -105,46 +117,6 @@ struct HiddenGradient {
   }
 };
 
-// The same where phi learns, and the gradients of a1 and a2.
-template <typename Dtype>
-struct HiddenGradientAndPhi {
-  static const int kBlocksOfWarps = 2;
-  GpuPass<Dtype> pass;
-  Bands bands;
-  const Dtype *dmu, *through_mean;
-  Dtype* dp;
-  Dtype* phi_parts;
-  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
-    const Band band = BandOf(bands, warp);
-    Dtype* scratch = warp.Shared<Dtype>(Block::SumsCount(18, Block::kWarp));
-    HiddenRows<Dtype> hidden(pass, bands, band);
-    Lanes<Dtype> rows[kBand + 2], sums[18];
-    LoadRows<kBand + 2>(bands, band, band.at, -1, dmu, rows);
-    Unrolled<18>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
-    const Kernel3x3<Dtype> a2(pass.phi + kA2);
-    Window<Dtype> outer;
-    Unrolled<kBand + 4>([&](int i) {
-      const int r = i - 4;
-      const Window<Dtype> x = hidden.x;  // its middle is row r
-      hidden.Push(bands, band, i);
-      if (i >= 2) outer.Push(band, rows[i - 2]);
-      if (r < 0 || r >= band.rows) return;
-      ForEachLane([&](int lane) {
-        if (!band.own[lane]) return;
-        const int row = r * bands.width;
-        const Dtype gradient =
-            outer.TurnedStencil(a2, lane) + through_mean[hidden.at_mean[lane] + row];
-        const Dtype inner = hidden.window.At(4, lane) > 0 ? gradient : Dtype(0);
-        dp[band.at[lane] + row] = inner;
-        x.AddKernelGradient(inner, lane, sums);
-        hidden.window.AddKernelGradient(outer.At(4, lane), lane, sums + 9);
-      });
-    });
-    SumLanes<18>(warp, sums, scratch,
-                 [&](int k, Dtype sum) { phi_parts[size_t(warp.index()) * kBandParts + k] = sum; });
-  }
-};
-
 // One band of an image, through a mean over the channels and the 3x3 kernel behind it (b1 or b2):
 // from the gradient N x C x H x W to through_mean = kernel turned * mean_c gradient, and, if asked
 // for, the kernel's own gradient, `in` being the plane that it reads.
@@ -157,13 +129,13 @@ struct MeanGradient {
   Dtype *through_mean, *phi_parts;
   size_t Bytes() const {
     return 2 * BandTile::Bytes(of.bands) +
-           (ChannelBands::kScratch<kBand + 2> + Block::SumsCount(9, kMeanThreads) + 8) *
+           (ChannelBands::ScratchCount(kBand + 2) + Block::SumsCount(9, kMeanThreads) + 8) *
                sizeof(Dtype);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const Bands& bands = of.bands;
     const BandTile mean(&block, bands);  // row r of the band is row r + 1
-    Dtype* scratch = block.Shared<Dtype>(ChannelBands::kScratch<kBand + 2>);
+    Dtype* scratch = block.Shared<Dtype>(ChannelBands::ScratchCount(kBand + 2));
     of.MeanOfRows<kBand + 2>(
         block, scratch,
         [&](const Band& band, Lanes<Dtype>* sums) {
@@ -236,11 +208,14 @@ struct ScaleGradient {
 // of their four gates, bit k of which says whether the ReLU of kappa_k * x passes there.
 template <typename Dtype>
 struct KappaTable {
-  static const int kCount = 9 * 16;
+  // One value more than there are combinations: those of different t begin in different banks.
+  static const int kStride = 17, kCount = 9 * kStride;
   Dtype* values;
   CAFFE_HOST_DEVICE KappaTable(Block* warp, const Bands& bands)
       : values(warp->Shared<Dtype>(bands.together * kCount)) {}
-  CAFFE_HOST_DEVICE const Dtype* Of(int slot) const { return values + slot * kCount; }
+  CAFFE_HOST_DEVICE Dtype At(int slot, int t, int gates) const {
+    return values[slot * kCount + t * kStride + gates];
+  }
   CAFFE_HOST_DEVICE void Fill(const GpuPass<Dtype>& pass, const Block& warp, const Bands& bands,
                               const Band& band, const Dtype* df) const {
     warp.Run(bands.together * 9, [&](int i) {
@@ -252,7 +227,7 @@ struct KappaTable {
         const Dtype of_k = df[size_t(plane) * 4 + k] * pass.phi[kKappa + 9 * k + 8 - t];
         for (int gates = 0; gates < 1 << k; ++gates) sums[gates + (1 << k)] = sums[gates] + of_k;
       }
-      for (int gates = 0; gates < 16; ++gates) values[i * 16 + gates] = sums[gates];
+      for (int gates = 0; gates < 16; ++gates) values[i * kStride + gates] = sums[gates];
     });
   }
 };
@@ -295,80 +270,11 @@ struct InputGradient {
       ForEachLane([&](int lane) {
         if (!band.own[lane]) return;
         Dtype sum = inner.TurnedStencil(a1, lane) + means[r][lane] + given[r][lane];
-        const Dtype* of_plane = table.Of(band.plane[lane] - band.first);
-        for (int t = 0; t < 9; ++t) sum += of_plane[t * 16 + passes.At(t, lane)];
+        const int slot = band.plane[lane] - band.first;
+        for (int t = 0; t < 9; ++t) sum += table.At(slot, t, passes.At(t, lane));
         dx[band.at[lane] + r * bands.width] = sum;
       });
     });
-  }
-};
-
-// The gradients of the kappas: of each the sum of df where its ReLU passes times what is around x.
-template <typename Dtype>
-struct KappaGradient {
-  static const int kBlocksOfWarps = 3;
-  GpuPass<Dtype> pass;
-  Bands bands;
-  const Dtype* df;
-  Dtype* phi_parts;
-  CAFFE_HOST_DEVICE void operator()(Block& warp) const {
-    const Band band = BandOf(bands, warp);
-    Dtype* scratch = warp.Shared<Dtype>(Block::SumsCount(18, Block::kWarp));
-    Lanes<Dtype> rows[kBand + 2];
-    Lanes<int> gates[kBand];
-    LoadRows<kBand + 2>(bands, band, band.at, -1, pass.x, rows);
-    LoadRows<kBand>(bands, band, band.at, 0, pass.gates, gates);
-    // Two kernels at a time: registers for all four leave room for too few threads.
-    for (int pair = 0; pair < 2; ++pair) {
-      Lanes<Dtype> sums[18], first, second;
-      Unrolled<18>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
-      ForEachLane([&](int lane) {
-        const Dtype* of_plane = df + size_t(band.inside[lane] ? band.plane[lane] : 0) * 4;
-        first[lane] = of_plane[2 * pair];
-        second[lane] = of_plane[2 * pair + 1];
-      });
-      Window<Dtype> x;
-      Unrolled<kBand + 2>([&](int i) {
-        const int r = i - 2;
-        x.Push(band, rows[i]);
-        if (r < 0 || r >= band.rows) return;
-        ForEachLane([&](int lane) {
-          const int passes = band.own[lane] ? gates[r][lane] >> (2 * pair) : 0;
-          x.AddKernelGradient(passes & 1 ? first[lane] : Dtype(0), lane, sums);
-          x.AddKernelGradient(passes & 2 ? second[lane] : Dtype(0), lane, sums + 9);
-        });
-      });
-      Dtype* out = phi_parts + size_t(warp.index()) * kBandParts + 18 + 18 * pair;
-      SumLanes<18>(warp, sums, scratch, [&](int k, Dtype sum) { out[k] = sum; });
-    }
-  }
-};
-
-// Block j adds up the parts of phi's gradient j.
-template <typename Dtype>
-struct AddPhiParts {
-  int bands, channels, mean_parts;
-  bool train;
-  PhiParts<Dtype> parts;
-  Dtype* phi_diff;
-  CAFFE_HOST_DEVICE void operator()(Block& block) const {
-    const int j = block.index();
-    const Dtype* part;
-    int count, step;
-    if (j >= kW) {
-      part = parts.channels + j - kW;
-      count = channels, step = 10;
-    } else if ((j >= kB1 && j < kA2) || (j >= kB2 && j < kKappa)) {
-      part = parts.means + (j < kA2 ? j - kB1 : j - kB2 + 9);
-      count = mean_parts, step = kMeanParts;
-    } else {
-      part = parts.bands + (j < kB1 ? j : j < kB2 ? j - kA2 + 9 : j - kKappa + 18);
-      count = bands, step = kBandParts;
-    }
-    if (j >= kKappa && j < kW && !train) return;  // the running statistics do not depend on kappa
-    const double sum =
-        block.Sum<double>(count, [&](int i) { return double(part[size_t(i) * step]); });
-    block.Run(1, [&](int) { phi_diff[j] += sum; });
   }
 };
 
@@ -397,9 +303,9 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
   const MeanGradient<Dtype> inner{pass, of, dp, pass.phi + kB1, pass.mean, through_mean, phi.means};
   const std::initializer_list<const void*> arrays = {pass.x, pass.z, dy, dx, dmu};
   if (caffe::FourAtOnce(area, arrays)) {
-    ForEachPlane(planes, area / 4, NoiseGradient<Dtype, 4>{pass, dy, dx, dmu, ds});
+    StartNoiseGradient(pass, NoiseGradient<Dtype, 4>{pass, dy, dx, dmu, ds});
   } else {
-    ForEachPlane(planes, area, NoiseGradient<Dtype, 1>{pass, dy, dx, dmu, ds});
+    StartNoiseGradient(pass, NoiseGradient<Dtype, 1>{pass, dy, dx, dmu, ds});
   }
   ForEachBlock(of.blocks() + channels, kMeanThreads, outer.Bytes(),
                caffe::Beside<MeanGradient<Dtype>, ScaleGradient<Dtype>>{

@@ -2,6 +2,7 @@
 // channels and the mean of the hidden values, and beside that for the statistics f; one forms s;
 // one reads x again and writes y.
 #include <algorithm>
+#include <cmath>
 
 #include "caffe/util/device_workspace.hpp"
 #include "layers/metaperturb_gpu_means.hpp"
@@ -121,14 +122,14 @@ struct MeanPaths {
   ChannelBands of;
   size_t Bytes() const {
     return OuterTile::Bytes(of.bands) + 2 * InnerTile::Bytes(of.bands) +
-           ChannelBands::kScratch<kBand + 4> * sizeof(Dtype);
+           ChannelBands::ScratchCount(kBand + 4) * sizeof(Dtype);
   }
   CAFFE_HOST_DEVICE void operator()(Block& block) const {
     const Bands& bands = of.bands;
     // Row r of the band is row r + 2 of `mean`, r + 1 of the others.
     const OuterTile mean(&block, bands);
     const InnerTile mean_b1(&block, bands), hidden(&block, bands);
-    Dtype* scratch = block.Shared<Dtype>(ChannelBands::kScratch<kBand + 4>);
+    Dtype* scratch = block.Shared<Dtype>(ChannelBands::ScratchCount(kBand + 4));
     of.MeanOfRows<kBand + 4>(
         block, scratch,
         [&](const Band& band, Lanes<Dtype>* sums) {
@@ -178,7 +179,7 @@ struct MeanPaths {
 // z^2 the sums over each band.
 template <typename Dtype>
 struct Perturb {
-  static const int kBlocksOfWarps = 2;
+  static const int kBlocksOfWarps = 3;
   GpuPass<Dtype> pass;
   Bands bands;
   Dtype* y;
@@ -211,7 +212,7 @@ struct Perturb {
         const Dtype t = hidden.rows[i - 2][lane] * (1 + pass.a * (s[lane] * z - 1));
         const int at = band.at[lane] + r * bands.width;
         const Dtype limited = t > pass.clip ? pass.clip : t;
-        pass.z[at] = hidden.window.v[1][1][lane] > 0 ? z : -z;
+        pass.z[at] = std::copysign(z, hidden.window.At(4, lane) > 0 ? Dtype(1) : Dtype(-1));
         y[at] = limited > 0 ? limited : pass.slope * limited;
         sums[0][lane] += z;
         sums[1][lane] += z * z;

@@ -59,9 +59,10 @@ struct ChannelBands {
                 block.index() - image * bands.per_plane);
   }
 
-  /// Values of Block::Shared that MeanOfRows needs.
-  template <int kRows>
-  static const int kScratch = kRows* kMeanThreads;
+  /// Values of Block::Shared that MeanOfRows of so many rows needs.
+  static constexpr CAFFE_HOST_DEVICE int ScratchCount(int rows) {
+    return rows * (kMeanThreads + Block::kWarp);
+  }
 
   /// For each channel's band add(band, sums) adds to sums[0 .. kRows - 1], by lanes; take(r, q,
   /// mean) gets the mean over the channels of row r in column q, 0 .. bands.pitch - 1.
@@ -69,7 +70,8 @@ struct ChannelBands {
   CAFFE_HOST_DEVICE void MeanOfRows(const Block& block, Dtype* scratch, const Add& add,
                                     const Take& take) const {
     const int image = Image(block), index = block.index() - image * bands.per_plane;
-    const int warps = block.threads() / Block::kWarp, row = block.threads();
+    const int warps = block.threads() / Block::kWarp;
+    const int row = block.threads() + bands.pitch;  // rows begin in different banks
     block.ForEachWarp(0, [&](const Block& warp) {
       Lanes<Dtype> sums[kRows];
       Unrolled<kRows>([&](int i) { ForEachLane([&](int lane) { sums[i][lane] = 0; }); });

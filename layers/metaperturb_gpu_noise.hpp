@@ -57,6 +57,7 @@ struct BandNoise {
                                     const Band& band) const {
     const int first = band.h0 / 4 * bands.pitch;
     Unrolled<kBand / 4>([&](int j) {
+      if (4 * j >= band.rows) return;
       ForEachLane([&](int lane) {
         const int group = j * bands.pitch + band.w[lane];
         float normal[4];
@@ -73,6 +74,7 @@ struct BandNoise {
                                   const Band& band) const {
     const int groups = Block::kWarp / 4;
     Unrolled<kBand / 4>([&](int j) {
+      if (4 * j >= band.rows) return;
       ForEachLane([&](int lane) {
         const int r = j * (Block::kWarp / groups) + lane / groups;
         const int first = (band.h0 + r) * bands.width + band.w0;  // pixel of the plane

@@ -24,8 +24,7 @@ metaperturb::GpuPass<Dtype> MetaPerturbLayer<Dtype>::PassOnGpu(const vector<Blob
   for (Blob<Dtype>* plane : {&gpu_.mean, &gpu_.mean_b1, &gpu_.hidden, &gpu_.hidden_b2}) {
     Resize(plane, num_ * area);
   }
-  const int bytes = num_ * channels_ * area;
-  Resize(&gpu_.gates, (bytes + 3) / 4);
+  Resize(&gpu_.gates, num_ * channels_ * area / 4 + 1);
   metaperturb::GpuPass<Dtype> pass;
   pass.num = num_;
   pass.channels = channels_;

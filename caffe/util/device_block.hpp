@@ -6,6 +6,7 @@
 
 #include <cstddef>
 
+#include "util/error.hpp"
 #include "util/philox.hpp"
 
 /// Before a loop over registers: it is unrolled on a GPU.
@@ -63,6 +64,10 @@ class Block {
   void TurnAround() {
     backwards_ = !backwards_;
   }
+  /// The emulated device: Shared has `bytes` to give out, and more is an error.
+  void Bound(size_t bytes) {
+    end_ = shared_ + bytes;
+  }
 
   /// `count` values that the block's threads share, not cleared. ForEachBlock is told how many
   /// bytes there are in all.
@@ -70,6 +75,10 @@ class Block {
   CAFFE_HOST_DEVICE T* Shared(int count) {
     T* memory = reinterpret_cast<T*>(shared_);
     shared_ += (count * sizeof(T) + 15) / 16 * 16;
+#ifndef __CUDA_ARCH__
+    ENFORCE(!end_ || shared_ <= end_)
+        << "a kernel uses " << shared_ - end_ << " bytes of shared memory more than it asked for";
+#endif
     return memory;
   }
 
@@ -150,6 +159,7 @@ class Block {
     own.is_warp_ = true;
     own.sums_ += warp * sizeof(double);
     own.shared_ += warp * bytes;
+    own.end_ = own.shared_ + bytes;
     return own;
   }
   /// The i-th of `count` to have its turn on the emulated device.
@@ -161,6 +171,7 @@ class Block {
   bool backwards_, is_warp_;
   char* sums_;
   char* shared_;
+  char* end_ = nullptr;  // of what Shared may give out, where that is known
 };
 
 // Thread t adds its terms t, t + threads, ...; each warp adds pairs at distances 16, 8, ..., 1;

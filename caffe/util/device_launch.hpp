@@ -159,6 +159,7 @@ void ForEachBlock(int blocks, int threads, size_t shared, const Kernel& kernel) 
         std::vector<double> memory(shared / sizeof(double) + 2);
         std::memset(memory.data(), 0xFF, memory.size() * sizeof(double));
         Block block(i, threads, reinterpret_cast<char*>(memory.data()));
+        block.Bound((shared - Block::kSumBytes + 15) / 16 * 16);
         if (turns_around) block.TurnAround();
         kernel(block);
       }

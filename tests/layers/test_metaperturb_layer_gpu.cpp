@@ -100,7 +100,7 @@ double WithNoise() {
 const vector<vector<int>> kShapes = {
     {2, 3, 1, 1},   {3, 5, 4, 7},   {2, 1, 9, 9},    {2, 3, 40, 40},  {2, 2, 3, 700},
     {2, 2, 70, 66}, {2, 3, 300, 1}, {3, 2, 18, 131}, {2, 40, 16, 16}, {3, 11, 8, 32},
-    {2, 9, 9, 33},  {2, 300, 2, 2}, {5, 70, 8, 8}};
+    {2, 9, 9, 33},  {2, 2, 9, 56},  {3, 3, 10, 21},  {2, 300, 2, 2},  {5, 70, 8, 8}};
 
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
   for (const auto& shape : kShapes) {
@@ -117,15 +117,17 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInFloat) {
 }
 
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuForEveryOption) {
-  const vector<int> shape = {4, 6, 5, 8};
-  for (const Phase phase : {TRAIN, TEST}) {
-    ExpectSame<double>("noise: MEAN", phase, shape, false, 1e-9);
-    ExpectSame<double>("", phase, shape, true, 1e-9);
-    ExpectSame<double>("noise_coeff: 0.5 channel_norm_factor: 10 spatial_norm_factor: 7", phase,
-                       shape, false, WithNoise());
-    ExpectSame<double>("anneal_iter: 3 moving_average_fraction: 0.6", phase, shape, false,
-                       WithNoise());
-    ExpectSame<double>("", phase, shape, false, WithNoise(), false);
+  // A narrow plane and a wide one.
+  for (const auto& shape : {vector<int>{4, 6, 5, 8}, vector<int>{2, 3, 11, 55}}) {
+    for (const Phase phase : {TRAIN, TEST}) {
+      ExpectSame<double>("noise: MEAN", phase, shape, false, 1e-9);
+      ExpectSame<double>("", phase, shape, true, 1e-9);
+      ExpectSame<double>("noise_coeff: 0.5 channel_norm_factor: 10 spatial_norm_factor: 7", phase,
+                         shape, false, WithNoise());
+      ExpectSame<double>("anneal_iter: 3 moving_average_fraction: 0.6", phase, shape, false,
+                         WithNoise());
+      ExpectSame<double>("", phase, shape, false, WithNoise(), false);
+    }
   }
 }
 
@@ -194,26 +196,28 @@ TEST_F(MetaPerturbLayerGpu, BothPassesAreInOneMode) {
 
 // The layer before a ReLU in place computes it.
 TEST_F(MetaPerturbLayerGpu, ComputesAnAbsorbedRelu) {
-  Blob<float> x(3, 4, 5, 6), dy(3, 4, 5, 6);
-  FillGaussian(&x, 1);
-  FillGaussian(&dy, 2);
-  LayerRun<float> run(Definition("", TEST), {&x});
-  const auto relu = LayerRegistry<float>::CreateLayer(
-      testing::LayerFromText("name: 'relu' type: 'ReLU' relu_param { negative_slope: 0.1 }"));
-  ASSERT_TRUE(run.layer->Absorb(relu.get()));
-  vector<vector<float>> values;
-  for (const Caffe::Brew brew : {Caffe::CPU, Caffe::GPU}) {
-    Caffe::set_mode(brew);
-    run.layer->set_next_pass(0);
-    run.Forward();
-    values.emplace_back(run.top[0]->cpu_data(), run.top[0]->cpu_data() + x.count());
-    testing::SetDiff(dy, run.top[0]);
-    run.Backward();
-    values.emplace_back(x.cpu_diff(), x.cpu_diff() + x.count());
+  for (const auto& shape : {vector<int>{3, 4, 5, 6}, vector<int>{2, 3, 4, 37}}) {
+    Blob<float> x(shape), dy(shape);
+    FillGaussian(&x, 1);
+    FillGaussian(&dy, 2);
+    LayerRun<float> run(Definition("", TEST), {&x});
+    const auto relu = LayerRegistry<float>::CreateLayer(
+        testing::LayerFromText("name: 'relu' type: 'ReLU' relu_param { negative_slope: 0.1 }"));
+    ASSERT_TRUE(run.layer->Absorb(relu.get()));
+    vector<vector<float>> values;
+    for (const Caffe::Brew brew : {Caffe::CPU, Caffe::GPU}) {
+      Caffe::set_mode(brew);
+      run.layer->set_next_pass(0);
+      run.Forward();
+      values.emplace_back(run.top[0]->cpu_data(), run.top[0]->cpu_data() + x.count());
+      testing::SetDiff(dy, run.top[0]);
+      run.Backward();
+      values.emplace_back(x.cpu_diff(), x.cpu_diff() + x.count());
+    }
+    Caffe::set_mode(Caffe::CPU);
+    EXPECT_LT(RelativeError(values[2].data(), values[0].data(), x.count()), 1e-5);
+    EXPECT_LT(RelativeError(values[3].data(), values[1].data(), x.count()), 1e-5);
   }
-  Caffe::set_mode(Caffe::CPU);
-  EXPECT_LT(RelativeError(values[2].data(), values[0].data(), x.count()), 1e-5);
-  EXPECT_LT(RelativeError(values[3].data(), values[1].data(), x.count()), 1e-5);
 }
 
 class MetaPerturbGoldenGpu : public ::testing::TestWithParam<const char*> {

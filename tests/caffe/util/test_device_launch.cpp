@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "testing/blob_util.hpp"
+
 namespace caffe {
 namespace {
 
@@ -65,6 +67,20 @@ TEST(Block, ReadingWhatAnotherThreadOfTheStepWritesShows) {
     results.push_back(values);
   }
   EXPECT_NE(results[0], results[1]);
+}
+
+TEST(Block, MoreSharedMemoryThanAskedForIsAnError) {
+  double memory[256];
+  Block block(0, 64, reinterpret_cast<char*>(memory));
+  block.Bound(3 * 32);
+  block.Shared<float>(5);  // 20 bytes, given out as 32
+  // A warp has its own part of what is left, and no more.
+  block.ForEachWarp(32, [](Block& warp) {
+    warp.Shared<double>(3);
+    EXPECT_ERROR(warp.Shared<char>(1), "16 bytes of shared memory more");
+  });
+  block.Shared<double>(8);
+  EXPECT_ERROR(block.Shared<int>(8), "uses 32 bytes of shared memory more than it asked for");
 }
 
 }  // namespace
