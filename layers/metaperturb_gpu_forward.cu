@@ -188,7 +188,7 @@ struct Perturb {
   }
   CAFFE_HOST_DEVICE void operator()(Block& warp) const {
     const Band band = BandOf(bands, warp);
-    const BandNoise<Dtype> noise(&warp);
+    const BandNoise<Dtype> noise(&warp, bands, band);
     Dtype* scratch = warp.Shared<Dtype>(Block::SumsCount(2, Block::kWarp));
     HiddenRows<Dtype> hidden(pass, bands, band);
     Lanes<Dtype> hidden_b2[kBand], s, sums[2];
@@ -208,7 +208,7 @@ struct Perturb {
       ForEachLane([&](int lane) {
         if (!band.own[lane]) return;
         const Dtype mu = hidden.window.Stencil(a2, lane) + hidden_b2[r][lane];
-        const Dtype z = Softplus(mu + noise.At(bands, band, r, lane));
+        const Dtype z = Softplus(mu + noise.At(r, lane));
         const Dtype t = hidden.rows[i - 2][lane] * (1 + pass.a * (s[lane] * z - 1));
         const int at = band.at[lane] + r * bands.width;
         const Dtype limited = t > pass.clip ? pass.clip : t;

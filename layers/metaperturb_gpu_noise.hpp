@@ -15,8 +15,18 @@ template <typename Dtype>
 struct BandNoise {
   static const int kCount = (kBand + 1) * Block::kWarp;  // values of Block::Shared
   Dtype* values;
-  CAFFE_HOST_DEVICE explicit BandNoise(Block* warp) : values(warp->Shared<Dtype>(kCount)) {}
+  int pitch;             // from row to row
+  Lanes<Dtype*> column;  // of row 0 the value of the lane's column
 
+  // A plane's values lie one after another, with an empty row behind them: planes begin in
+  // different banks of the memory.
+  CAFFE_HOST_DEVICE BandNoise(Block* warp, const Bands& bands, const Band& band)
+      : values(warp->Shared<Dtype>(kCount)), pitch(bands.pitch) {
+    ForEachLane([&](int lane) {
+      const int slot = band.plane[lane] - band.first;
+      column[lane] = values + (bands.wide ? lane : slot * (kBand + 1) * bands.pitch + band.w[lane]);
+    });
+  }
   /// All is written when the warp's next barrier is passed.
   CAFFE_HOST_DEVICE void Fill(const GpuPass<Dtype>& pass, const Bands& bands,
                               const Band& band) const {
@@ -29,28 +39,20 @@ struct BandNoise {
     }
   }
   /// Of row r, 0 .. band.rows - 1, in a lane that owns a column.
-  CAFFE_HOST_DEVICE Dtype At(const Bands& bands, const Band& band, int r, int lane) const {
-    return values[Place(bands, band, r, lane)];
-  }
+  CAFFE_HOST_DEVICE Dtype At(int r, int lane) const { return column[lane][r * pitch]; }
 
  private:
-  // A plane's values lie one after another, with an empty row behind them: planes begin in
-  // different banks of the memory.
-  CAFFE_HOST_DEVICE int Place(const Bands& bands, const Band& band, int r, int lane) const {
-    if (bands.wide) return r * bands.pitch + lane;
-    const int slot = band.plane[lane] - band.first;
-    return (slot * (kBand + 1) + r) * bands.pitch + band.w[lane];
-  }
   CAFFE_HOST_DEVICE void FillGiven(const GpuPass<Dtype>& pass, const Bands& bands,
                                    const Band& band) const {
     for (int r = 0; r < band.rows; ++r) {
       ForEachLane([&](int lane) {
         if (!band.own[lane]) return;
-        values[Place(bands, band, r, lane)] =
+        column[lane][r * pitch] =
             pass.epsilon ? pass.epsilon[band.at[lane] + r * bands.width] : Dtype(0);
       });
     }
   }
+
   // Four numbers to a counter, which begins at a multiple of four pixels of the plane, as a band of
   // whole rows does: column w has counters w and w + pitch of it.
   CAFFE_HOST_DEVICE void DrawNarrow(const GpuPass<Dtype>& pass, const Bands& bands,
@@ -63,8 +65,7 @@ struct BandNoise {
         float normal[4];
         Draw(pass, band.plane[lane], first + group, normal);
         if (!band.inside[lane]) return;
-        const int slot = band.plane[lane] - band.first;
-        Dtype* to = values + slot * (kBand + 1) * bands.pitch + 4 * group;
+        Dtype* to = column[lane] - band.w[lane] + 4 * group;
         for (int k = 0; k < 4; ++k) to[k] = normal[k];
       });
     });
@@ -82,9 +83,9 @@ struct BandNoise {
         float normal[4];
         Draw(pass, band.first, group, normal);
         for (int k = 0; k < 4; ++k) {
-          const int column = begin + k;
-          if (column >= 0 && column < bands.columns) {
-            values[r * bands.pitch + kBeside + column] = normal[k];
+          const int at = begin + k;  // which of the band's columns
+          if (at >= 0 && at < bands.columns) {
+            values[r * pitch + kBeside + at] = normal[k];
           }
         }
       });
@@ -141,12 +142,17 @@ struct HiddenRows {
   }
 };
 
-/// softplus(u) = ln(1 + e^u). Floats on a GPU by its own functions, which the CUDA programming
-/// guide bounds: to 6e-7, absolutely, and so is the derivative, which is 1 - e^-z of the result z.
+/// softplus(u) = ln(1 + e^u). Floats on a GPU by its own functions, whose errors leave the result's
+/// within 6e-7, absolutely, and so is the derivative, which is 1 - e^-z of the result z.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u) {
 #ifdef __CUDA_ARCH__
-  if (sizeof(Dtype) == sizeof(float)) return fmaxf(u, 0) + __logf(1 + __expf(-fabsf(u)));
+  if (sizeof(Dtype) == sizeof(float)) {
+    // e^-|u| = 2^(-|u| / ln 2); numbers that it has no exponent for are 0.
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(-1.44269504f * fabsf(u)));
+    return fmaxf(u, 0) + __logf(1 + power);
+  }
 #endif
   return (u > 0 ? u : Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
 }
