@@ -104,16 +104,13 @@ struct HiddenGradient {
     LoadRows<kBand>(bands, band, at_mean, 0, through_mean, means);
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
     Window<Dtype> outer;
-    Unrolled<kBand + 2>([&](int i) {
-      const int r = i - 2;
-      outer.Push(band, rows[i]);
-      if (r < 0 || r >= band.rows) return;
-      ForEachLane([&](int lane) {
-        if (!band.own[lane]) return;
-        const Dtype gradient = outer.TurnedStencil(a2, lane) + means[r][lane];
-        dp[band.at[lane] + r * bands.width] = std::signbit(z[r][lane]) ? Dtype(0) : gradient;
-      });
-    });
+    GoDown(
+        band, [&](int i) { outer.Push(band, rows[i]); },
+        [&](int r, int lane) {
+          if (!band.own[lane]) return;
+          const Dtype gradient = outer.TurnedStencil(a2, lane) + means[r][lane];
+          dp[band.at[lane] + r * bands.width] = std::signbit(z[r][lane]) ? Dtype(0) : gradient;
+        });
   }
 };
 
@@ -256,25 +253,25 @@ struct InputGradient {
     if (pass.train) {
       LoadRows<kBand + 2>(bands, band, band.at, -1, pass.gates, gates);
     } else {
-      Unrolled<kBand + 2>([&](int i) { ForEachLane([&](int lane) { gates[i][lane] = 0; }); });
+      SetZero<kBand + 2>(gates);
     }
     table.Fill(pass, warp, bands, band, df);
     const Kernel3x3<Dtype> a1(pass.phi + kA1);
     Window<Dtype> inner;
     Window<int> passes;
-    Unrolled<kBand + 2>([&](int i) {
-      const int r = i - 2;
-      inner.Push(band, rows[i]);
-      passes.Push(band, gates[i]);
-      if (r < 0 || r >= band.rows) return;
-      ForEachLane([&](int lane) {
-        if (!band.own[lane]) return;
-        Dtype sum = inner.TurnedStencil(a1, lane) + means[r][lane] + given[r][lane];
-        const int slot = band.plane[lane] - band.first;
-        for (int t = 0; t < 9; ++t) sum += table.At(slot, t, passes.At(t, lane));
-        dx[band.at[lane] + r * bands.width] = sum;
-      });
-    });
+    GoDown(
+        band,
+        [&](int i) {
+          inner.Push(band, rows[i]);
+          passes.Push(band, gates[i]);
+        },
+        [&](int r, int lane) {
+          if (!band.own[lane]) return;
+          const int slot = band.plane[lane] - band.first;
+          Dtype sum = inner.TurnedStencil(a1, lane) + means[r][lane] + given[r][lane];
+          for (int t = 0; t < 9; ++t) sum += table.At(slot, t, passes.At(t, lane));
+          dx[band.at[lane] + r * bands.width] = sum;
+        });
   }
 };
 

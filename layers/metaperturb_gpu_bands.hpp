@@ -174,6 +174,23 @@ CAFFE_HOST_DEVICE inline void Unrolled(const Step& step) {
   for (int i = 0; i < kCount; ++i) step(i);
 }
 
+template <int kCount, typename T>
+CAFFE_HOST_DEVICE inline void SetZero(Lanes<T>* values) {
+  Unrolled<kCount>([&](int i) { ForEachLane([&](int lane) { values[i][lane] = T(0); }); });
+}
+
+/// Goes down the band: push(i) moves its windows on to the i-th of kBand + 2 rows, of which the
+/// first is the one above the band; step(r, lane) when their middles are the band's row r.
+template <class Push, class Step>
+CAFFE_HOST_DEVICE inline void GoDown(const Band& band, const Push& push, const Step& step) {
+  Unrolled<kBand + 2>([&](int i) {
+    const int r = i - 2;
+    push(i);
+    if (r < 0 || r >= band.rows) return;
+    ForEachLane([&](int lane) { step(r, lane); });
+  });
+}
+
 /// take(plane, k, sum) for each of the band's planes and k < N: the sum of own[k] over the lanes
 /// that own a column of it. Lanes add those at distance 1, then 2, 4, ... within their plane.
 template <int N, typename T, class Take>

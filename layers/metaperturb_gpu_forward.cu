@@ -29,22 +29,19 @@ struct Statistics {
     const Dtype* phi = pass.phi + kKappa;
     const Kernel3x3<Dtype> kappa[4] = {Kernel3x3<Dtype>(phi), Kernel3x3<Dtype>(phi + 9),
                                        Kernel3x3<Dtype>(phi + 18), Kernel3x3<Dtype>(phi + 27)};
-    Unrolled<4>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
+    SetZero<4>(sums);
     Window<Dtype> x;
-    Unrolled<kBand + 2>([&](int i) {
-      const int r = i - 2;
-      x.Push(band, rows[i]);
-      if (r < 0 || r >= band.rows) return;
-      ForEachLane([&](int lane) {
-        int passes = 0;
-        for (int k = 0; k < 4; ++k) {
-          const Dtype v = x.Stencil(kappa[k], lane);
-          if (v > 0) passes |= 1 << k;
-          sums[k][lane] += v > 0 ? v : Dtype(0);
-        }
-        if (band.own[lane]) pass.gates[band.at[lane] + r * bands.width] = passes;
-      });
-    });
+    GoDown(
+        band, [&](int i) { x.Push(band, rows[i]); },
+        [&](int r, int lane) {
+          int passes = 0;
+          for (int k = 0; k < 4; ++k) {
+            const Dtype v = x.Stencil(kappa[k], lane);
+            if (v > 0) passes |= 1 << k;
+            sums[k][lane] += v > 0 ? v : Dtype(0);
+          }
+          if (band.own[lane]) pass.gates[band.at[lane] + r * bands.width] = passes;
+        });
     SumPlanes<4>(bands, band, sums, [&](int plane, int k, Dtype sum) {
       parts[(size_t(plane) * bands.per_plane + band.index) * 4 + k] = sum;
     });

@@ -74,7 +74,7 @@ struct ChannelBands {
     const int row = block.threads() + bands.pitch;  // rows begin in different banks
     block.ForEachWarp(0, [&](const Block& warp) {
       Lanes<Dtype> sums[kRows];
-      Unrolled<kRows>([&](int i) { ForEachLane([&](int lane) { sums[i][lane] = 0; }); });
+      SetZero<kRows>(sums);
       const int nth = warp.index() - block.index() * warps;
       for (int c = nth * bands.together; c < channels; c += warps * bands.together) {
         add(Band(bands, image * channels + c, (image + 1) * channels, index), sums);

@@ -36,7 +36,7 @@ struct HiddenGradientAndPhi {
     Lanes<Dtype> rows[kBand + 2], means[kBand], sums[18];
     LoadRows<kBand + 2>(bands, band, band.at, -1, dmu, rows);
     LoadRows<kBand>(bands, band, hidden.at_mean, 0, through_mean, means);
-    Unrolled<18>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
+    SetZero<18>(sums);
     const Kernel3x3<Dtype> a2(pass.phi + kA2);
     Window<Dtype> outer;
     Unrolled<kBand + 4>([&](int i) {
@@ -78,23 +78,20 @@ struct KappaGradient {
     // Two kernels at a time: registers for all four leave room for too few threads.
     for (int pair = 0; pair < 2; ++pair) {
       Lanes<Dtype> sums[18], first, second;
-      Unrolled<18>([&](int k) { ForEachLane([&](int lane) { sums[k][lane] = 0; }); });
+      SetZero<18>(sums);
       ForEachLane([&](int lane) {
         const Dtype* of_plane = df + size_t(band.inside[lane] ? band.plane[lane] : 0) * 4;
         first[lane] = of_plane[2 * pair];
         second[lane] = of_plane[2 * pair + 1];
       });
       Window<Dtype> x;
-      Unrolled<kBand + 2>([&](int i) {
-        const int r = i - 2;
-        x.Push(band, rows[i]);
-        if (r < 0 || r >= band.rows) return;
-        ForEachLane([&](int lane) {
-          const int passes = band.own[lane] ? gates[r][lane] >> (2 * pair) : 0;
-          x.AddKernelGradient(passes & 1 ? first[lane] : Dtype(0), lane, sums);
-          x.AddKernelGradient(passes & 2 ? second[lane] : Dtype(0), lane, sums + 9);
-        });
-      });
+      GoDown(
+          band, [&](int i) { x.Push(band, rows[i]); },
+          [&](int r, int lane) {
+            const int passes = band.own[lane] ? gates[r][lane] >> (2 * pair) : 0;
+            x.AddKernelGradient(passes & 1 ? first[lane] : Dtype(0), lane, sums);
+            x.AddKernelGradient(passes & 2 ? second[lane] : Dtype(0), lane, sums + 9);
+          });
       Dtype* out = phi_parts + warp.index();
       SumLanes<18>(warp, sums, scratch,
                    [&](int k, Dtype sum) { out[size_t(18 + 18 * pair + k) * bands.warps] = sum; });
