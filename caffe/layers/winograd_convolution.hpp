@@ -17,7 +17,7 @@ namespace caffe {
 /// with rotated weights; that of the weights is the adjoint,
 ///     dw = G^T [sum over tiles (B^T d B) * (A dY A^T)] G.
 /// Where tiles of 2x2 (16 products for 36) fit an image better, they are used. Rounding errors are
-/// those of a direct sum in float: see winograd_kernels.inl.
+/// those of a direct sum in float: see winograd_transforms.inl.
 /// Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
 class WinogradConvolution : public FloatConvolution {
  public:
