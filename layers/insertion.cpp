@@ -34,26 +34,45 @@ int EndOfNormalisation(const NetParameter& net, int first) {
   return last;
 }
 
-}  // namespace
+bool HasWeights(const LayerParameter& layer) {
+  return layer.type() == "Convolution" || layer.type() == "InnerProduct";
+}
 
-std::vector<bool> ResidualAdditions(const NetParameter& net) {
-  std::vector<bool> additions(net.layer_size());
+bool ReadsPredictions(const LayerParameter& layer) {
+  const string& type = layer.type();
+  return type.find("Loss") != string::npos || type == "Softmax" || type == "Accuracy";
+}
+
+// For each layer: whether a later one that `is_end` computes something from what it makes.
+template <class IsEnd>
+std::vector<bool> Feed(const NetParameter& net, const IsEnd& is_end) {
+  std::vector<bool> feed(net.layer_size());
   std::set<string> wanted;
   for (int i = net.layer_size() - 1; i >= 0; --i) {
     const LayerParameter& layer = net.layer(i);
-    bool feeds = false;
-    for (const string& top : layer.top()) feeds = feeds || wanted.count(top);
-    additions[i] = feeds && IsAddition(layer);
-    if (feeds || layer.type() == "Convolution" || layer.type() == "InnerProduct") {
+    for (const string& top : layer.top()) feed[i] = feed[i] || wanted.count(top);
+    if (feed[i] || is_end(layer)) {
       for (const string& top : layer.top()) wanted.erase(top);
       wanted.insert(layer.bottom().begin(), layer.bottom().end());
     }
+  }
+  return feed;
+}
+
+}  // namespace
+
+std::vector<bool> ResidualAdditions(const NetParameter& net) {
+  std::vector<bool> additions = Feed(net, HasWeights);
+  for (int i = 0; i < net.layer_size(); ++i) {
+    additions[i] = additions[i] && IsAddition(net.layer(i));
   }
   return additions;
 }
 
 std::map<int, int> PerturbationPlaces(const NetParameter& net) {
-  const std::vector<bool> is_addition = ResidualAdditions(net);
+  const std::vector<bool> is_addition = ResidualAdditions(net), to_weights = Feed(net, HasWeights),
+                          to_loss = Feed(net, ReadsPredictions);
+  const auto is_feature = [&](int i) { return to_weights[i] || !to_loss[i]; };
   std::set<string> logits;
   for (const LayerParameter& layer : net.layer()) {
     if (layer.type() == "InformationDropout" && layer.bottom_size() > 1) {
@@ -66,10 +85,13 @@ std::map<int, int> PerturbationPlaces(const NetParameter& net) {
     const LayerParameter& layer = net.layer(i);
     if (layer.top_size() > 0) {
       if (is_addition[i]) additions[i] = i;
-      if (layer.type() == "Convolution" && !logits.count(layer.top(0))) convolutions[i] = i;
+      if (layer.type() == "Convolution" && is_feature(i) && !logits.count(layer.top(0))) {
+        convolutions[i] = i;
+      }
       if (layer.type() == "BatchNorm" && layer.bottom_size() > 0 &&
           maker[layer.bottom(0)] == "Convolution") {
-        normalisations[EndOfNormalisation(net, i)] = i;
+        const int end = EndOfNormalisation(net, i);
+        if (is_feature(end)) normalisations[end] = i;
       }
     }
     for (const string& top : layer.top()) maker[top] = layer.type();

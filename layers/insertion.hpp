@@ -20,7 +20,9 @@ std::vector<bool> ResidualAdditions(const caffe::NetParameter& net);
 /// The layers behind which a perturbation of features belongs, each with the first layer of its
 /// group: residual additions; without those the batch normalisations (with their Scale) of
 /// convolutions; without those the convolutions, but for those that make the logits of an
-/// InformationDropout. Empty without a convolution.
+/// InformationDropout. What goes into a loss, a Softmax or an Accuracy without another layer with
+/// weights in between makes predictions, not features, and is left alone. Empty where that leaves
+/// no convolution.
 std::map<int, int> PerturbationPlaces(const caffe::NetParameter& net);
 
 /// Whether a and b are there in the same phases and stages.

@@ -282,10 +282,9 @@ int Run(int argc, char** argv) {
   gflags::SetUsageMessage(kUsage);
   FLAGS_log_year_in_prefix = false;  // "I1124 13:39:22.381027", which parse_log.py reads
   GlobalInit(&argc, &argv);
-  if (argc != 2) {
-    std::cerr << kUsage << std::endl;
-    return 1;
-  }
+  ENFORCE(argc >= 2) << "no command; train, test, time or device_query (caffe --help)";
+  ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2]
+                     << "'; flags are written --NAME=VALUE";
   struct Command {
     void (*run)();
     vector<CommandFlag> flags;

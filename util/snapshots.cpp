@@ -34,15 +34,33 @@ std::vector<SnapshotFile> FindSnapshots(const std::string& prefix, const std::st
   return found;
 }
 
+namespace {
+
+// Such as those of another run under the same prefix, which came less far.
+void WarnOfLaterOnes(const SnapshotFile& taken, const std::vector<SnapshotFile>& found) {
+  std::error_code ignored;
+  const auto time = fs::last_write_time(taken.path, ignored);
+  for (const SnapshotFile& other : found) {
+    if (other.iter >= taken.iter || fs::last_write_time(other.path, ignored) <= time) continue;
+    LOG(WARNING) << taken.path << " has the most iterations and is taken; " << other.path
+                 << " was written later, maybe by another run";
+    return;
+  }
+}
+
+}  // namespace
+
 std::string NewestGoodSnapshot(const std::string& prefix, const std::string& extension,
                                const std::function<void(const std::string&)>& check) {
   const std::vector<SnapshotFile> found = FindSnapshots(prefix, extension);
   for (const SnapshotFile& snapshot : found) {
     try {
       check(snapshot.path);
+      WarnOfLaterOnes(snapshot, found);
       return snapshot.path;
     } catch (const Error& e) {
-      LOG(WARNING) << e.what() << "; trying the snapshot before it";
+      const bool is_last = &snapshot == &found.back();
+      LOG(WARNING) << e.what() << (is_last ? "" : "; trying the snapshot before it");
     }
   }
   ENFORCE(found.empty()) << prefix << ": none of its " << found.size()

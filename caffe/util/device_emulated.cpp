@@ -175,7 +175,7 @@ class Emulated : public Device {
     CopyAnywhere(to, from, bytes);
   }
   void CopyInDevice(void* to, const void* from, size_t bytes) override {
-    Do([=] { std::memmove(to, from, bytes); });
+    if (bytes > 0) Do([=] { std::memmove(to, from, bytes); });
   }
   void CopyAnywhere(void* to, const void* from, size_t bytes) override {
     CopyInDevice(to, from, bytes);

@@ -99,6 +99,20 @@ TEST(InsertMetaPerturbTest, AfterTheConvolutionWithoutNormalisation) {
   EXPECT_EQ("data->conv conv->conv_mp conv_mp->conv_mp conv_mp->fc", Wiring(out));
 }
 
+// A network that ends in a convolution and global pooling: predictions are not perturbed.
+TEST(InsertMetaPerturbTest, NotBehindTheConvolutionThatPredicts) {
+  const NetParameter net = Parse(R"(
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" }
+    layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+    layer { name: "score" type: "Convolution" bottom: "conv" top: "score" }
+    layer { name: "pool" type: "Pooling" bottom: "score" top: "pool" }
+    layer { name: "loss" type: "SoftmaxWithLoss" bottom: "pool" bottom: "label" top: "loss" })");
+  NetParameter out;
+  EXPECT_EQ(1, Insert(net, &out));
+  EXPECT_EQ("data->conv conv->conv_mp conv_mp->conv_mp conv_mp->score score->pool pool+label->loss",
+            Wiring(out));
+}
+
 TEST(InsertMetaPerturbTest, NewValueUnderAnOldName) {
   const NetParameter net = Parse(R"(
     layer { name: "conv" type: "Convolution" bottom: "data" top: "x" }

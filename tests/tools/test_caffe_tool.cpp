@@ -160,6 +160,9 @@ TEST_F(CaffeTool, StartingWeightsPullAResumedRunToo) {
 
 TEST_F(CaffeTool, Arguments) {
   ExpectError("trian", {"unknown command 'trian' (did you mean 'train'?)"});
+  ExpectError("train solver.prototxt",
+              {"train: unexpected argument 'solver.prototxt'; flags are written --NAME=VALUE"});
+  ExpectError("", {"no command; train, test, time or device_query"});
   ExpectError("train --solvr=x", {"unknown command line flag 'solvr'"});
   ExpectError("train", {"flag --solver is missing"});
   ExpectError("test --model=net.prototxt", {"flag --weights is missing"});

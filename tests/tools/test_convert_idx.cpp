@@ -1,6 +1,10 @@
 // Runs convert_idx as a user does.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include <zlib.h>
 
+#include <filesystem>
 #include <set>
 
 #include "testing/data_util.hpp"
@@ -34,6 +38,20 @@ class ConvertIdx : public testing::TempDirTest {
   }
   const string kFiles = "--images=images --labels=labels ";
 };
+
+TEST_F(ConvertIdx, OneRunAtATimeWritesAnLmdb) {
+  std::filesystem::create_directory(Path("db.tmp"));
+  const int folder = open(Path("db.tmp").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(0, flock(folder, LOCK_EX));  // as a run does
+  ExpectToolError("convert_idx", kFiles + "--output=db", {"db: another run is writing it"});
+  close(folder);
+  // What somebody else keeps there stays.
+  Write("db.tmp/notes", "mine");
+  ASSERT_EQ(Run("convert_idx", kFiles + "--output=db"), 0) << output_;
+  EXPECT_EQ(testing::ReadDatums(Path("db")).size(), 40u);
+  EXPECT_EQ("mine", Read("db.tmp/notes"));
+  EXPECT_FALSE(Exists("db.tmp/lmdb"));
+}
 
 TEST_F(ConvertIdx, AllRecordsShuffled) {
   ASSERT_EQ(Run("convert_idx", kFiles + "--output=db/"), 0) << output_;

@@ -98,8 +98,9 @@ TEST_F(MetaPerturbSplit, GoesOnAfterARunThatWasStopped) {
   const string list = Read("out/tasks.prototxt"), lmdb = Read("out/group1_a_lmdb/data.mdb");
   std::filesystem::remove(Path("out/tasks.prototxt"));
   std::filesystem::remove_all(Path("out/group1_b_lmdb"));
-  std::filesystem::rename(Path("out/group1_a_lmdb"), Path("out/group1_a_lmdb.tmp"));
-  Write("out/group1_a_lmdb.tmp/data.mdb", lmdb.substr(0, lmdb.size() / 2));
+  std::filesystem::create_directory(Path("out/group1_a_lmdb.tmp"));
+  std::filesystem::rename(Path("out/group1_a_lmdb"), Path("out/group1_a_lmdb.tmp/lmdb"));
+  Write("out/group1_a_lmdb.tmp/lmdb/data.mdb", lmdb.substr(0, lmdb.size() / 2));
   const auto kept = std::filesystem::last_write_time(Path("out/group0_a_lmdb/data.mdb"));
   ExpectToolError("metaperturb", flags + "--seed=4",
                   {"out/settings.txt: is there already, made by 'metaperturb split", "--seed=3'"});
@@ -107,6 +108,7 @@ TEST_F(MetaPerturbSplit, GoesOnAfterARunThatWasStopped) {
   EXPECT_EQ(list, Read("out/tasks.prototxt"));
   // Three classes of five images.
   EXPECT_EQ(9u, testing::ReadDatums(Path("out/group1_a_lmdb")).size());
+  EXPECT_FALSE(Exists("out/group1_a_lmdb.tmp"));
   EXPECT_EQ(6u, testing::ReadDatums(Path("out/group1_b_lmdb")).size());
   EXPECT_EQ(kept, std::filesystem::last_write_time(Path("out/group0_a_lmdb/data.mdb")));
 }

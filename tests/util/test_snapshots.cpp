@@ -1,5 +1,8 @@
 #include "util/snapshots.hpp"
 
+#include <chrono>
+#include <filesystem>
+
 #include "testing/blob_util.hpp"
 #include "testing/data_util.hpp"
 #include "util/checksum.hpp"
@@ -45,6 +48,22 @@ TEST_F(SnapshotsTest, TakesTheNewestThatIsGood) {
   Write("run_iter_1.state", "bad");
   Write("run_iter_2.state", "");
   EXPECT_ERROR(newest(), "none of its 3 snapshot(s) can be used");
+}
+
+TEST_F(SnapshotsTest, TellsOfLaterOnesWithFewerIterations) {
+  const auto log_of_newest = [this] {
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(Path("run_iter_40.state"),
+              NewestGoodSnapshot(Path("run"), ".state", [](const string&) {}));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  Write("run_iter_28.state", "");
+  Write("run_iter_40.state", "");
+  const auto time = std::filesystem::last_write_time(Path("run_iter_40.state"));
+  std::filesystem::last_write_time(Path("run_iter_28.state"), time - std::chrono::hours(1));
+  EXPECT_EQ(string::npos, log_of_newest().find("written later"));
+  std::filesystem::last_write_time(Path("run_iter_28.state"), time + std::chrono::hours(1));
+  EXPECT_NE(string::npos, log_of_newest().find("run_iter_28.state was written later"));
 }
 
 TEST_F(SnapshotsTest, PrunesWhatIsOlder) {

@@ -1,16 +1,50 @@
 #include "tools/common/lmdb_writer.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "util/error.hpp"
 
 namespace metaperturb {
 
 namespace fs = std::filesystem;
 
+LockedFolder::LockedFolder(const std::string& path, const std::string& output) : path_(path) {
+  // Who had it may remove it between the steps: then once more.
+  for (bool is_ours = false; !is_ours;) {
+    std::error_code error;
+    fs::create_directories(path, error);
+    ENFORCE(!error) << path << ": cannot be created: " << error.message();
+    descriptor_ = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor_ < 0 && errno == ENOENT) continue;
+    ENFORCE(descriptor_ >= 0) << path << ": cannot be opened: " << std::strerror(errno);
+    const bool is_taken = flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    struct stat opened, named;
+    is_ours = !is_taken && fstat(descriptor_, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
+              opened.st_ino == named.st_ino;
+    if (!is_ours) close(descriptor_);
+    ENFORCE(!is_taken) << output << ": another run is writing it";
+  }
+}
+
+LockedFolder::~LockedFolder() {
+  rmdir(path_.c_str());  // before the lock ends
+  close(descriptor_);
+}
+
 LmdbWriter::LmdbWriter(const std::string& output)
     : output_(output), target_(output), db_(caffe::db::GetDB("lmdb")) {
   if (!target_.has_filename()) target_ = target_.parent_path();  // a slash at its end
   ENFORCE(!fs::exists(target_)) << output << ": exists already";
-  temporary_ = target_.string() + ".tmp";
+  const std::string folder = target_.string() + ".tmp";
+  folder_ = std::make_unique<LockedFolder>(folder, output);
+  ENFORCE(!fs::exists(target_)) << output << ": exists already";  // by now
+  temporary_ = folder + "/lmdb";
   std::error_code error;
   fs::remove_all(temporary_, error);  // of a run that was killed
   db_->Open(temporary_, caffe::db::NEW);

@@ -9,8 +9,23 @@
 
 namespace metaperturb {
 
-/// Makes a new LMDB. The records are collected beside it, in OUTPUT.tmp: it is there when Finish
-/// returns, or not at all. An Error where it exists already or the disk is full.
+/// A folder that one run at a time has: made, and locked until the end. It is removed then if it is
+/// empty. An Error where another run has it.
+class LockedFolder {
+ public:
+  LockedFolder(const std::string& path, const std::string& output);
+  ~LockedFolder();
+  LockedFolder(const LockedFolder&) = delete;
+  LockedFolder& operator=(const LockedFolder&) = delete;
+
+ private:
+  const std::string path_;
+  int descriptor_ = -1;
+};
+
+/// Makes a new LMDB. The records are collected beside it, in OUTPUT.tmp/lmdb: it is there when
+/// Finish returns, or not at all. An Error where it exists already, another run is writing it, or
+/// the disk is full.
 class LmdbWriter {
  public:
   explicit LmdbWriter(const std::string& output);
@@ -24,6 +39,7 @@ class LmdbWriter {
  private:
   const std::string output_;
   std::filesystem::path target_;
+  std::unique_ptr<LockedFolder> folder_;
   std::string temporary_;
   std::unique_ptr<caffe::db::DB> db_;
   std::unique_ptr<caffe::db::Transaction> transaction_;

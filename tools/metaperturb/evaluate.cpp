@@ -1,5 +1,6 @@
 // metaperturb evaluate: how good a trained network's predictions are, mean over noise samples.
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -28,7 +29,7 @@
 #include "util/progress.hpp"
 
 DEFINE_string(weights, "", "The trained network (.caffemodel)");
-DEFINE_int32(samples, 100, "Noise samples whose softmax is averaged");
+DEFINE_int32(samples, 100, "Noise samples whose softmax is averaged; one where there is no noise");
 DEFINE_int32(images, 0, "Images to evaluate, from the first; 0: all of the data layer's");
 DEFINE_string(json, "", "File for the numbers");
 DEFINE_string(epsilon, "",
@@ -68,6 +69,11 @@ struct Evaluation {
   metaperturb::PerturbationScores perturbation;
 };
 
+bool AllEqual(const vector<vector<double>>& probabilities) {
+  return std::all_of(probabilities.begin(), probabilities.end(),
+                     [&](const vector<double>& p) { return p == probabilities.front(); });
+}
+
 // With `attack`, of the images that it makes.
 Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t images,
                     metaperturb::PgdAttack* attack = nullptr,
@@ -81,6 +87,11 @@ Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t ima
     const vector<int> labels = sampler->NextBatch();
     if (attack) attack->Run(options, batch);
     sampler->Sample(samples, &probabilities);
+    if (batch == 0 && samples > 1 && AllEqual(probabilities)) {
+      LOG(INFO) << "The network has no noise in phase TEST: one sample in place of " << samples;
+      samples = 1;
+      result.samples.resize(1);
+    }
     result.perturbation.Add(sampler->net());
     const int classes = sampler->classes();
     vector<double> mean(classes);
@@ -260,6 +271,7 @@ Evaluation EvaluateAll(NetParameter param) {
     }
   }
   Evaluation result;
+  int samples = FLAGS_samples;
   for (size_t i = 0; i <= radii.size(); ++i) {
     // Anew each time, for the same images and noise.
     Caffe::set_random_seed(static_cast<unsigned int>(seed));
@@ -267,18 +279,19 @@ Evaluation EvaluateAll(NetParameter param) {
     sampler.net().CopyTrainedLayersFrom(FLAGS_weights);
     if (i == 0) {
       result = Evaluate(&sampler, FLAGS_samples, images);
+      samples = static_cast<int>(result.samples.size());
       continue;
     }
     metaperturb::PgdOptions options;
     options.infinity_norm = FLAGS_norm == "inf";
     options.epsilon = radii[i - 1];
     options.steps = FLAGS_attack_steps;
-    options.samples = FLAGS_attack_samples;
+    options.samples = samples == FLAGS_samples ? FLAGS_attack_samples : 1;
     options.seed = static_cast<uint64_t>(seed);
     metaperturb::PgdAttack attack(param, &sampler);
     LOG(INFO) << "Attack with radius " << options.epsilon << " of 255";
     result.attacks.emplace_back(options.epsilon,
-                                Evaluate(&sampler, FLAGS_samples, images, &attack, options).mean);
+                                Evaluate(&sampler, samples, images, &attack, options).mean);
   }
   return result;
 }
