@@ -15,6 +15,11 @@ class FirstComplaint : public google::protobuf::io::ErrorCollector {
     line_ = line + 1;
     column_ = column + 1;
     message_ = message;
+    const std::string got_nothing = "got: ";  // the parser's words for the end of the text
+    if (EndsWith(got_nothing)) {
+      message_.resize(message_.size() - got_nothing.size());
+      message_ += "but the text ends here";
+    }
   }
   int column() const { return column_; }
   const std::string& message() const { return message_; }
@@ -24,6 +29,10 @@ class FirstComplaint : public google::protobuf::io::ErrorCollector {
   }
 
  private:
+  bool EndsWith(const std::string& end) const {
+    return message_.size() >= end.size() &&
+           message_.compare(message_.size() - end.size(), end.size(), end) == 0;
+  }
   int line_ = 0, column_ = 0;
   std::string message_;
 };

@@ -13,6 +13,7 @@
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "layers/read_phi.hpp"
+#include "testing/data_util.hpp"
 
 namespace caffe {
 namespace {
@@ -139,6 +140,9 @@ TEST_F(MetaPerturbTool, PhiThatComesWithTheProjectIsTheDefault) {
   ASSERT_EQ(0, Run(model + " --output=c.prototxt --phi=my.caffemodel")) << output_;
   EXPECT_NE(string::npos, output_.find("--phi=my.caffemodel cannot be read here")) << output_;
   EXPECT_EQ(std::set<string>{"my.caffemodel"}, phis("c.prototxt"));
+  Write("my.prototxt", "layer { name: 'a' type: 'ReLU' }");
+  ExpectError(model + " --output=d.prototxt --phi=my.prototxt",
+              "my.prototxt: holds no MetaPerturb layer with its phi");
   ASSERT_EQ(0, Run("generate --model=conv4 --output=net")) << output_;
   EXPECT_EQ(std::set<string>{shipped}, phis("net/train_val_mp.prototxt"));
   EXPECT_EQ(std::set<string>{""}, phis("net/meta_train_val.prototxt"));
@@ -192,6 +196,9 @@ TEST_F(MetaPerturbTool, InsertsRegularizers) {
 
 TEST_F(MetaPerturbTool, GenerateRefusesMistakes) {
   ExpectError("generate --model=resnet21 --output=x", "unknown model 'resnet21'");
+  testing::WriteDatums(Path("empty"), {});
+  ExpectError("generate --model=vgg9 --output=x --test_source=empty",
+              "--test_source=empty: has no images");
   ExpectError("generate --model=vgg9 --output=x --batch=0", "--batch=0: must be positive");
   ExpectError("generate --model=vgg9 --output=x --base_lr=nan", "--base_lr=nan: must be positive");
   EXPECT_FALSE(fs::exists(Path("x")));

@@ -183,6 +183,8 @@ vector<Plan> MakePlans(const Settings& s, const metaperturb::Dataset& set, Part*
     all.classes.clear();
     const vector<int> taken = SelectFrom(set.train, "test", s.test_per_class, 0, all, kTestSeed);
     *rest = SetApart(set.train, taken);
+    ENFORCE(!rest->labels.empty()) << "--test_per_class=" << s.test_per_class << ": no class of "
+                                   << s.entry->name << " has more images: none is left to train on";
     train = rest;
     plans.push_back(
         {"test", &set.train, SelectFrom(set.train, "test", s.test_per_class, 0, s, kTestSeed)});

@@ -94,13 +94,16 @@ NetParameter Network(bool mp, const metaperturb::InsertOptions& insert) {
 int64_t TestImages() {
   if (FLAGS_test_images > 0) return FLAGS_test_images;
   if (!std::filesystem::exists(FLAGS_test_source)) return 10000;
-  return metaperturb::CountRecords(FLAGS_test_source, caffe::DataParameter::LMDB);
+  const int64_t images = metaperturb::CountRecords(FLAGS_test_source, caffe::DataParameter::LMDB);
+  ENFORCE(images > 0) << "--test_source=" << FLAGS_test_source << ": has no images";
+  return images;
 }
 
 void WriteFolder(const string& folder) {
   ENFORCE(FLAGS_max_iter > 0) << "--max_iter=" << FLAGS_max_iter << ": must be positive";
   ENFORCE(FLAGS_tests > 0) << "--tests=" << FLAGS_tests << ": must be positive";
-  ENFORCE(FLAGS_test_images >= 0) << "--test_images=" << FLAGS_test_images << ": must be positive";
+  ENFORCE(FLAGS_test_images >= 0) << "--test_images=" << FLAGS_test_images
+                                  << ": must not be negative";
   const int64_t test_images = TestImages();
   ENFORCE(FLAGS_base_lr > 0 && std::isfinite(FLAGS_base_lr))
       << "--base_lr=" << FLAGS_base_lr << ": must be positive";

@@ -12,6 +12,7 @@
 #include "caffe/util/upgrade_proto.hpp"
 #include "layers/insert_metaperturb.hpp"
 #include "layers/insert_regularizer.hpp"
+#include "layers/read_phi.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/shipped_phi.hpp"
 #include "util/error.hpp"
@@ -66,8 +67,11 @@ metaperturb::InsertOptions InsertOptionsFromFlags() {
       << "--spatial_norm_factor=" << FLAGS_spatial_norm_factor << ": must be positive";
   if (!FLAGS_phi.empty() && FLAGS_phi != "none") {
     options.param.set_phi(FLAGS_phi);
-    // It may be meant for another folder or machine.
-    if (!std::ifstream(FLAGS_phi)) LOG(WARNING) << "--phi=" << FLAGS_phi << " cannot be read here";
+    if (std::ifstream(FLAGS_phi)) {
+      caffe::ReadPhi(FLAGS_phi);  // an Error where it is no such file
+    } else {                      // it may be meant for another folder or machine
+      LOG(WARNING) << "--phi=" << FLAGS_phi << " cannot be read here";
+    }
   }
   if (FLAGS_phi.empty() && !FLAGS_shared) options.param.set_phi(metaperturb::ShippedPhi());
   if (FLAGS_spatial_norm_factor != 32) {

@@ -126,6 +126,8 @@ TEST_F(FolderDatasets, AnyFolder) {
   }
   ExpectToolError("convert_dataset", "--dataset=folder --source=few --output=e --test_per_class=2",
                   {"folder: class 'cat' has no image left to train on"});
+  ExpectToolError("convert_dataset", "--dataset=folder --source=few --output=e --test_per_class=9",
+                  {"--test_per_class=9: no class of folder has more images"});
   // What is not taken is told, and a link to nothing is no smaller data set.
   WriteIn("few/cat/2.gif", "GIF");
   WriteIn("few/cat/3.gif", "GIF");
