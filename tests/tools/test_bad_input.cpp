@@ -103,7 +103,8 @@ TEST_F(BadInput, Definitions) {
   Write("net.prototxt", "name: 'net' layer { name: 'x' type: 'Input' include { phase: TEST } }");
   ExpectError("caffe", kTrain, {"solver.prototxt: net.prototxt: there is no layer in phase TRAIN"});
   Write("open.prototxt", "name: 'x'\nlayer { name: 'y'");
-  ExpectError("caffe", "test --model=open.prototxt --weights=x", {"open.prototxt:2:18: ", "but the text ends here"});
+  ExpectError("caffe", "test --model=open.prototxt --weights=x",
+              {"open.prototxt:2:18: ", "but the text ends here"});
   ExpectError("metaperturb", "insert --model=open.prototxt --output=x", {"open.prototxt:2:18: "});
   ExpectError("caffe", "time --model=db/data.mdb", {"db/data.mdb:1:1: "});
   Net("kernel_size: 3", "kernel_size: 3 pad: 4294967295");
