@@ -15,8 +15,10 @@ namespace metaperturb {
 namespace fs = std::filesystem;
 
 LockedFolder::LockedFolder(const std::string& path, const std::string& output) : path_(path) {
-  // Who had it may remove it between the steps: then once more.
-  for (bool is_ours = false; !is_ours;) {
+  // Who had it may remove it between the steps: then once more, but not for ever, as a file system
+  // may have no lasting inode numbers.
+  bool is_ours = false;
+  for (int tries = 1000; !is_ours; --tries) {
     std::error_code error;
     fs::create_directories(path, error);
     ENFORCE(!error) << path << ": cannot be created: " << error.message();
@@ -25,8 +27,9 @@ LockedFolder::LockedFolder(const std::string& path, const std::string& output) :
     ENFORCE(descriptor_ >= 0) << path << ": cannot be opened: " << std::strerror(errno);
     const bool is_taken = flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     struct stat opened, named;
-    is_ours = !is_taken && fstat(descriptor_, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
-              opened.st_ino == named.st_ino;
+    const bool is_named = fstat(descriptor_, &opened) == 0 && stat(path.c_str(), &named) == 0 &&
+                          opened.st_ino == named.st_ino;
+    is_ours = !is_taken && (is_named || tries <= 0);
     if (!is_ours) close(descriptor_);
     ENFORCE(!is_taken) << output << ": another run is writing it";
   }
