@@ -64,12 +64,12 @@ def print_tables(path, wanted, targets, methods):
 
 
 def print_gains(path, method, phi, wanted, targets):
-    """A line per target, network and schedule: `method` (with that phi, if it is one with a phi) beside plain training
-    with the same seeds, in Markdown."""
+    """A line per target, network and schedule: `method` (with that phi; empty: any) beside plain training with the same
+    seeds, in Markdown."""
     pairs = {}  # by device, schedule, target and network, then by seed: [plain, method]
     for key, measured in read(path).items():
         line = dict(zip(SETTINGS, key))
-        if line["method"] not in ("plain", method) or line["phi"] not in ("", phi):
+        if line["method"] not in ("plain", method) or (phi and line["phi"] not in ("", phi)):
             continue
         if all(line[name] in values for name, values in wanted.items() if name != "method"):
             place = (line["device"], -int(line["steps"]), line["batch"], int(line["images"]),
