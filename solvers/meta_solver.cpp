@@ -80,6 +80,9 @@ void MetaSolver<Dtype>::Check() const {
   ENFORCE(param_.average_loss() > 0) << "average_loss is 0";
   ENFORCE(!param_.phi_param().empty()) << "phi_param is empty";
   ENFORCE(param_.lookahead_rate() >= 0) << "lookahead_rate is " << param_.lookahead_rate();
+  if (param_.has_lookahead_rate() && param_.bilevel() != MetaSolverParameter::LOOKAHEAD) {
+    LOG(WARNING) << "lookahead_rate has no effect without bilevel: LOOKAHEAD";
+  }
   std::set<string> names;
   double weights = 0;
   for (const MetaTaskParameter& task : param_.task()) {

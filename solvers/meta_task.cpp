@@ -126,7 +126,10 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t s
                                           ReplayDefinition(definition, theta_net(), phi_param_),
                                           phi_param_, seed));
   });
-  val_net_->ShareTrainedLayersWith(&theta_net());
+  // Parameters that do not fit are named as what they come from.
+  const string images = OtherImages(theta_net(), *val_net_);
+  const auto share = [this] { val_net_->ShareTrainedLayersWith(&theta_net()); };
+  images.empty() ? share() : Within(images, share);
   for (const auto& layer : val_net_->layers()) {
     const int counter = PassCounter(layer.get());
     if (counter < 0) continue;

@@ -149,6 +149,27 @@ NetParameter ValidationDefinition(const NetParameter& theta_definition, const Ne
 }
 
 template <typename Dtype>
+string OtherImages(const Net<Dtype>& theta_net, const Net<Dtype>& val_net) {
+  const auto image = [](const Blob<Dtype>& batch) {
+    string extents;
+    for (int axis = 1; axis < batch.num_axes(); ++axis) {
+      extents += (axis > 1 ? "x" : "") + std::to_string(batch.shape(axis));
+    }
+    return extents;
+  };
+  for (size_t i = 0; i < theta_net.layers().size(); ++i) {
+    if (!theta_net.bottom_ids(static_cast<int>(i)).empty()) continue;
+    for (const int id : theta_net.top_ids(static_cast<int>(i))) {
+      const string training = image(*theta_net.blobs()[id]);
+      const string validation = image(*val_net.blob_by_name(theta_net.blob_names()[id]));
+      if (training == validation) continue;
+      return "val_source has images of " + validation + ", train_source of " + training;
+    }
+  }
+  return "";
+}
+
+template <typename Dtype>
 NetParameter ReplayDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
                               const string& phi_param) {
   NetParameter result = theta_definition;
@@ -220,6 +241,7 @@ void BorrowActivations(Net<Dtype>* net, const Net<Dtype>& lender) {
 #define INSTANTIATE(Dtype)                                                                       \
   template NetParameter ValidationDefinition(const NetParameter&, const Net<Dtype>&,             \
                                              const MetaTaskParameter&, const string&, bool);     \
+  template string OtherImages(const Net<Dtype>&, const Net<Dtype>&);                             \
   template NetParameter ReplayDefinition(const NetParameter&, const Net<Dtype>&, const string&); \
   template int PassCounter(Layer<Dtype>*);                                                       \
   template void BorrowActivations(Net<Dtype>*, const Net<Dtype>&)

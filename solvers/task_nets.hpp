@@ -26,6 +26,11 @@ NetParameter ValidationDefinition(const NetParameter& theta_definition, const Ne
                                   const MetaTaskParameter& task, const string& phi_param,
                                   bool with_theta);
 
+/// How the images of the two nets' data layers differ in shape, as "val_source has images of
+/// 1x28x28, train_source of 3x28x28"; "" where they do not.
+template <typename Dtype>
+string OtherImages(const Net<Dtype>& theta_net, const Net<Dtype>& val_net);
+
 /// A net that repeats the theta net's passes on batches it is given: an Input layer in place of
 /// every layer that makes data, and phi the only parameter that learns.
 template <typename Dtype>

@@ -253,9 +253,7 @@ void Time() {
 }
 
 void DeviceQuery() {
-  string why_not;
-  ENFORCE(FLAGS_gpu.empty() || Device::IsThere(&why_not))
-      << "--gpu=" << FLAGS_gpu << ": " << why_not;
+  const vector<int> gpus = GpusToQuery();
   string model = "unknown";
   std::ifstream info("/proc/cpuinfo");
   for (string line; std::getline(info, line);) {
@@ -266,11 +264,9 @@ void DeviceQuery() {
   LOG(INFO) << "CPU: " << model;
   LOG(INFO) << "CPUs available: " << AvailableCpus() << " of "
             << std::thread::hardware_concurrency();
-  if (!Device::IsThere(&why_not)) {
-    LOG(INFO) << "GPUs: none (" << why_not << ")";
-    return;
-  }
-  for (const int id : ParseGpuList(FLAGS_gpu.empty() ? "all" : FLAGS_gpu)) {
+  string why_not;
+  if (!Device::IsThere(&why_not)) LOG(INFO) << "GPUs: none (" << why_not << ")";
+  for (const int id : gpus) {
     Caffe::SetDevice(id);
     LOG(INFO) << "GPU " << id << ":";
     Caffe::DeviceQuery();

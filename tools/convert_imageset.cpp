@@ -41,8 +41,8 @@ caffe::Datum Read(const std::string& root, const std::string& list,
   } catch (const caffe::Error& e) {
     THROW_ERROR << list << ":" << image.line << ": " << e.what();
   }
-  ENFORCE(read) << list << ":" << image.line << ": image '" << path
-                << "' cannot be read or decoded";
+  ENFORCE(read) << list << ":" << image.line << ": image '" << path << "' "
+                << caffe::WhyNoImage(path);
   metaperturb::Pad(FLAGS_pad, &datum);
   return datum;
 }

@@ -15,8 +15,8 @@ Datum ImageDataLayer<Dtype>::ReadImage(int line) const {
   Datum datum;
   ENFORCE(ReadImageToDatum(path, lines_[line].second, static_cast<int>(param.new_height()),
                            static_cast<int>(param.new_width()), param.is_color(), &datum))
-      << param.source() << ":" << line_numbers_[line] << ": image '" << path
-      << "' cannot be read or decoded";
+      << param.source() << ":" << line_numbers_[line] << ": image '" << path << "' "
+      << WhyNoImage(path);
   return datum;
 }
 

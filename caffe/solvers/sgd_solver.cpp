@@ -33,7 +33,11 @@ void SGDSolver<Dtype>::PreSolve() {
     update_.emplace_back(new Blob<Dtype>(blob->shape()));
     temp_.emplace_back(new Blob<Dtype>(blob->shape()));
   }
-  if (type == "L2-SP") KeepStartingPoint();
+  if (type == "L2-SP") {
+    KeepStartingPoint();
+  } else if (this->param_.has_l2_sp_decay()) {
+    LOG(WARNING) << "l2_sp_decay has no effect without regularization_type: 'L2-SP'";
+  }
 }
 
 template <typename Dtype>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <sstream>
 
 #include "util/error.hpp"
@@ -53,10 +54,10 @@ void Device::Do(std::function<void()>) {
 }
 
 std::vector<int> ParseGpuList(const std::string& list) {
-  const int count = Device::Get().Count();
   std::vector<int> ids;
   if (list == "all") {
-    for (int id = 0; id < count; ++id) ids.push_back(id);
+    ids.resize(Device::Get().Count());
+    std::iota(ids.begin(), ids.end(), 0);
     return ids;
   }
   std::istringstream stream(list + ",");
@@ -65,13 +66,17 @@ std::vector<int> ParseGpuList(const std::string& list) {
                            part.find_first_not_of("0123456789") == std::string::npos;
     ENFORCE(is_number) << "'" << part << "' is no number of a GPU";
     const int id = std::stoi(part);
+    ENFORCE(std::find(ids.begin(), ids.end(), id) == ids.end())
+        << "GPU " << id << " is named twice";
+    ids.push_back(id);
+  }
+  // A mistake in the list is named as such where there is no GPU, too.
+  const int count = Device::Get().Count();
+  for (const int id : ids) {
     ENFORCE(id < count) << "GPU " << id << ": there "
                         << (count == 1 ? "is one GPU, 0"
                                        : "are " + std::to_string(count) + " GPUs, 0 to " +
                                              std::to_string(count - 1));
-    ENFORCE(std::find(ids.begin(), ids.end(), id) == ids.end())
-        << "GPU " << id << " is named twice";
-    ids.push_back(id);
   }
   return ids;
 }

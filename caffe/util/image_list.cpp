@@ -13,6 +13,7 @@ std::vector<ListedImage> ReadImageList(const std::string& file) {
   std::vector<ListedImage> images;
   std::string text;
   for (int line = 1; std::getline(in, text); ++line) {
+    if (line == 1 && text.compare(0, 3, "\xEF\xBB\xBF") == 0) text.erase(0, 3);
     text.erase(text.find_last_not_of(" \t\r") + 1);
     if (text.empty()) continue;
     const size_t space = text.find_last_of(" \t");

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <filesystem>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -33,6 +34,14 @@ class File {
  private:
   const int descriptor_;
 };
+
+// Editors of other systems begin a text with U+FEFF in UTF-8, which no parser here knows.
+void SkipByteOrderMark(int descriptor) {
+  char begin[3];
+  if (pread(descriptor, begin, 3, 0) == 3 && std::memcmp(begin, "\xEF\xBB\xBF", 3) == 0) {
+    lseek(descriptor, 3, SEEK_SET);
+  }
+}
 
 // libjpeg makes up what is missing from a file that ends early. Segments carry their length (a
 // thumbnail in one of them has an end marker of its own); the scans that follow end with FF D9.
@@ -81,8 +90,18 @@ cv::Mat TryDecode(const string& bytes, int flags) {
   }
 }
 
+string WhyNoImage(const string& filename) {
+  errno = 0;
+  string bytes;
+  if (ReadBytes(filename, &bytes)) {
+    return "cannot be decoded (" + std::to_string(bytes.size()) + " bytes)";
+  }
+  return string("cannot be read") + (errno != 0 ? string(": ") + std::strerror(errno) : "");
+}
+
 bool ReadProtoFromTextFile(const string& filename, Message* proto) {
   const File file(filename);
+  SkipByteOrderMark(file.descriptor());
   pb::io::FileInputStream input(file.descriptor());
   FirstComplaint complaint;
   pb::TextFormat::Parser parser;

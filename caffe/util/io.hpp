@@ -14,9 +14,9 @@ using ::google::protobuf::Message;
 
 // Messages in files. The functions that return bool do so for compatibility; like the others they
 // throw caffe::Error: "net.prototxt:12:3: ..." for text that does not parse, "FILE: ..." for a
-// missing, unreadable or truncated file. Writing goes to a temporary file beside the target that is
-// renamed when everything is on the disk: a target is there whole, or as it was before. Devices and
-// pipes are written into.
+// missing, unreadable or truncated file. A byte order mark before a text is skipped. Writing goes
+// to a temporary file beside the target that is renamed when everything is on the disk: a target is
+// there whole, or as it was before. Devices and pipes are written into.
 bool ReadProtoFromTextFile(const string& filename, Message* proto);
 bool ReadProtoFromBinaryFile(const string& filename, Message* proto);
 inline void ReadProtoFromTextFileOrDie(const string& filename, Message* proto) {
@@ -61,6 +61,10 @@ inline bool ReadImageToDatum(const string& filename, int label, const string& en
 /// Replaces an encoded image by its bytes; false when the Datum is not encoded.
 bool DecodeDatumNative(Datum* datum);
 bool DecodeDatum(Datum* datum, bool is_color);
+
+/// Beyond Caffe's API: what is wrong with the file of an image that could not be read or decoded,
+/// as the end of a sentence: "cannot be read: No such file or directory".
+string WhyNoImage(const string& filename);
 
 #ifdef USE_OPENCV
 /// Beyond Caffe's API: decodes an image file's bytes as cv::imdecode does; an empty Mat where they

@@ -89,20 +89,20 @@ class MetaSolverTest : public ::testing::Test {
     WriteText(name, Replaced(Replaced(text, "@NOISE@", noise), "@TRANSFORM@", transform));
   }
 
-  // 12 images of 2 x 7 x 6, brighter at another place for every class.
-  void WriteDatabase(const string& name, int classes, int seed) {
+  // 12 images of `channels` x 7 x 6, brighter at another place for every class.
+  void WriteDatabase(const string& name, int classes, int seed, int channels = 2) {
     std::mt19937 random(seed);
     std::unique_ptr<db::DB> database(db::GetDB("lmdb"));
     database->Open(Path(name), db::NEW);
     std::unique_ptr<db::Transaction> transaction(database->NewTransaction());
     for (int i = 0; i < 12; ++i) {
       Datum datum;
-      datum.set_channels(2);
+      datum.set_channels(channels);
       datum.set_height(7);
       datum.set_width(6);
       datum.set_label(i % classes);
       string pixels;
-      for (int p = 0; p < 2 * 7 * 6; ++p) {
+      for (int p = 0; p < channels * 7 * 6; ++p) {
         const int bright = p % 6 / 2 == i % classes ? 120 : 0;
         pixels.push_back(static_cast<char>(random() % 100 + bright));
       }

@@ -193,6 +193,16 @@ TEST_F(LookaheadTest, RestoredRunIsBitwiseTheSame) {
   EXPECT_TRUE(state() == expected);
 }
 
+TEST_F(LookaheadTest, ARateThatNothingReadsIsWarnedOf) {
+  MetaSolverParameter run = Run();
+  run.set_bilevel(MetaSolverParameter::JOINT);
+  run.set_lookahead_rate(0.1f);
+  ::testing::internal::CaptureStderr();
+  MetaSolver<float> solver(run);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("lookahead_rate has no effect"),
+            string::npos);
+}
+
 TEST_F(LookaheadTest, DataAfterOtherLayersIsRefused) {
   WriteNet("net.prototxt",
            string(kData) + kBody + kHead +

@@ -53,6 +53,11 @@ TEST_F(MetaSolverTest, MistakesInATask) {
   param.mutable_task(1)->clear_val_source();
   ExpectRefused(param, {"task 'b'", "val_source is not given", "layer 'data'"});
 
+  WriteDatabase("grey", 2, 0, 1);
+  param = Definition();
+  param.mutable_task(1)->set_val_source(Path("grey"));
+  ExpectRefused(param, {"task 'b'", "val_source has images of 1x7x6, train_source of 2x7x6"});
+
   ExpectRefused(Definition("base_lr: 0.1 lr_policy: 'fixd'"), {"theta: unknown lr_policy 'fixd'"});
 
   param = Definition();

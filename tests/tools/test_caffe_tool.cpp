@@ -169,8 +169,9 @@ TEST_F(CaffeTool, Arguments) {
   string why_not;
   if (!Device::IsThere(&why_not)) {
     ExpectError("train --solver=solver.prototxt --gpu=0", {"--gpu=0: GPU mode: " + why_not});
-    ExpectError("device_query --gpu=0", {"--gpu=0: " + why_not});
+    ExpectError("device_query --gpu=0", {"--gpu=0: GPU mode: " + why_not});
   }
+  ExpectError("device_query --gpu=abc", {"--gpu=abc: 'abc' is no number of a GPU"});
   ExpectError("train --solver=solver.prototxt --snapshot=a --weights=b", {"cannot both be given"});
   ExpectError("train --solver=solver.prototxt --sigint_effect=x", {"--sigint_effect=x"});
   ExpectError("test --model=net.prototxt --weights=,", {"--weights=,: names no file"});

@@ -80,7 +80,8 @@ TEST_F(ConvertImageset, Errors) {
                   {"--resize_width=-3"});
   ExpectToolError("convert_imageset", "--encode_type=abc images/ list db", {"list:1: ", "'abc'"});
   Write("images/i4.png", "no image");
-  ExpectToolError("convert_imageset", "images/ list db", {"list:5: image 'images/i4.png'"});
+  ExpectToolError("convert_imageset", "images/ list db",
+                  {"list:5: image 'images/i4.png' cannot be decoded (8 bytes)"});
   cv::imwrite(Path("images/i4.png"), cv::Mat(3, 5, CV_8UC3, cv::Scalar(0)));
   ExpectToolError("convert_imageset", "--check_size images/ list db",
                   {"list:5: image 'images/i4.png' is 3x5 where the first is 4x5"});

@@ -162,7 +162,7 @@ TEST_F(GpuVariable, NamesWhatIsKnownOnly) {
   const string kept = before ? before : "";
   setenv("METAPERTURB_GPU", "emulate", 1);
   ExpectToolError("caffe", "device_query --gpu=0",
-                  {"--gpu=0: METAPERTURB_GPU=emulate: only 'emulated' is known"});
+                  {"--gpu=0: GPU mode: METAPERTURB_GPU=emulate: only 'emulated' is known"});
   before ? setenv("METAPERTURB_GPU", kept.c_str(), 1) : unsetenv("METAPERTURB_GPU");
 }
 

@@ -12,18 +12,24 @@ namespace caffe {
 
 namespace {
 
+// Calls use(the GPUs that the flag lists); errors name the flag.
+template <class Use>
+void WithListed(const Use& use) {
+  try {
+    use(ParseGpuList(FLAGS_gpu));
+  } catch (const Error& e) {
+    throw Error("--gpu=" + FLAGS_gpu + ": " + e.what());
+  }
+}
+
 // Sets CPU mode, or calls use(the GPUs that the flag lists).
 template <class Use>
 void WithGpus(const Use& use) {
   if (FLAGS_gpu.empty()) {
     LOG(INFO) << "Use CPU.";
     Caffe::set_mode(Caffe::CPU);
-    return;
-  }
-  try {
-    use(ParseGpuList(FLAGS_gpu));
-  } catch (const Error& e) {
-    throw Error("--gpu=" + FLAGS_gpu + ": " + e.what());
+  } else {
+    WithListed(use);
   }
 }
 
@@ -33,6 +39,13 @@ void UseGpu(int id) {
 }
 
 }  // namespace
+
+vector<int> GpusToQuery() {
+  vector<int> ids;
+  if (FLAGS_gpu.empty()) return Device::IsThere() ? ParseGpuList("all") : ids;
+  WithListed([&ids](const vector<int>& listed) { ids = listed; });
+  return ids;
+}
 
 void UseDevice(int process, int processes) {
   WithGpus([&](const vector<int>& ids) {

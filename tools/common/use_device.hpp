@@ -20,6 +20,10 @@ void UseDevice(int process = 0, int processes = 1);
 /// list; without the flag an empty one.
 std::vector<int> UseDevices();
 
+/// The GPUs that --gpu names, with the same errors; without the flag all that are there, maybe
+/// none.
+std::vector<int> GpusToQuery();
+
 }  // namespace caffe
 
 #endif  // METAPERTURB_TOOLS_COMMON_USE_DEVICE_HPP_

@@ -14,7 +14,9 @@
 #include "layers/insert_regularizer.hpp"
 #include "layers/read_phi.hpp"
 #include "tools/metaperturb/commands.hpp"
+#include "tools/metaperturb/edited_text.hpp"
 #include "tools/metaperturb/shipped_phi.hpp"
+#include "util/atomic_file.hpp"
 #include "util/error.hpp"
 #include "util/nearest_name.hpp"
 
@@ -171,7 +173,15 @@ int RunInsert() {
   } catch (const caffe::Error& e) {
     throw caffe::Error(FLAGS_model + ": " + e.what());
   }
-  caffe::WriteProtoToTextFile(out, FLAGS_output);
+  std::ostringstream text;
+  text << std::ifstream(FLAGS_model).rdbuf();
+  const std::string edited = metaperturb::EditedText(text.str(), out);
+  if (edited.empty()) {
+    caffe::WriteProtoToTextFile(out, FLAGS_output);
+    if (text.str().find('#') != std::string::npos) done += " (written anew, without the comments)";
+  } else {
+    caffe::WriteFile(FLAGS_output, edited);
+  }
   std::cout << FLAGS_output << ": " << done << std::endl;
   return 0;
 }

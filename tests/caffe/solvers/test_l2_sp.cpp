@@ -105,6 +105,10 @@ TEST_F(L2SpTest, Mistakes) {
   param = SolverText("regularization_type: 'L2-SP' l2_sp_decay: -1", directory_);
   EXPECT_ERROR(MakeSolver<float>(param), "l2_sp_decay is -1");
   EXPECT_ERROR(MakeSolver<float>(SolverText("regularization_type: 'L3'")), "'L3'; L2, L1 or L2-SP");
+  ::testing::internal::CaptureStderr();
+  MakeSolver<float>(SolverText("l2_sp_decay: 0.1"));
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("l2_sp_decay has no effect"),
+            string::npos);
 }
 
 }  // namespace

@@ -19,6 +19,11 @@ TEST_F(ImageListTest, Reads) {
   EXPECT_EQ(images[1].line, 3);
   EXPECT_EQ(images[2].path, "b.png");
   EXPECT_EQ(images[3].label, -1);
+  EXPECT_EQ(ReadImageList(Write("marked",
+                                "\xEF\xBB\xBF"
+                                "a.png 3\n"))[0]
+                .path,
+            "a.png");
 }
 
 TEST_F(ImageListTest, Errors) {

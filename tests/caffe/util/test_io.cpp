@@ -48,6 +48,15 @@ TEST_F(IoTest, TextErrorsHaveLineAndColumn) {
                Path("none.prototxt") + ": cannot be opened: No such file");
 }
 
+TEST_F(IoTest, ByteOrderMarkBeforeTextIsSkipped) {
+  NetParameter net;
+  ReadProtoFromTextFileOrDie(Write("marked.prototxt", "\xEF\xBB\xBFname: 'n'\n"), &net);
+  EXPECT_EQ(net.name(), "n");
+  const string wrong = Write("wrong.prototxt", "\xEF\xBB\xBFnam: 'n'\n");
+  EXPECT_ERROR(ReadProtoFromTextFileOrDie(wrong, &net), wrong + ":1:4: ");
+  ReadProtoFromTextFileOrDie(Write("short.prototxt", "\n"), &net);
+}
+
 TEST_F(IoTest, MissingOrTruncatedBinary) {
   BlobProto mean;
   mean.set_num(1);
@@ -162,6 +171,10 @@ TEST_F(IoTest, DamagedImages) {
       EXPECT_ERROR(DecodeDatumNative(&datum), "cannot be decoded");
     }
   }
+  EXPECT_EQ(WhyNoImage(Write("text.png", "text")), "cannot be decoded (4 bytes)");
+  EXPECT_EQ(WhyNoImage(Path("none.png")), "cannot be read: No such file or directory");
+  std::filesystem::create_directory(Path("folder.png"));
+  EXPECT_EQ(WhyNoImage(Path("folder.png")), "cannot be read: Is a directory");
   // Extents beyond OpenCV's limit.
   string header = Read("a.png");
   header.replace(16, 8, string(8, '\x7f'));
