@@ -191,16 +191,20 @@ const Dtype* Blob<Dtype>::cpu_data() const {
   return static_cast<const Dtype*>(data()->cpu_data());
 }
 
+// A buffer from outside is as large as the blob is now.
+template <typename Dtype>
+void Blob<Dtype>::FitMemory() {
+  const size_t size = count_ * sizeof(Dtype);
+  if (data_->size() == size) return;
+  data_.reset(new SyncedMemory(size));
+  diff_.reset(new SyncedMemory(size));
+  capacity_ = count_;
+}
+
 template <typename Dtype>
 void Blob<Dtype>::set_cpu_data(Dtype* data) {
   CHECK(data);
-  // A buffer from outside is as large as the blob is now.
-  const size_t size = count_ * sizeof(Dtype);
-  if (data_->size() != size) {
-    data_.reset(new SyncedMemory(size));
-    diff_.reset(new SyncedMemory(size));
-    capacity_ = count_;
-  }
+  FitMemory();
   data_->set_cpu_data(data);
 }
 
@@ -211,7 +215,9 @@ const Dtype* Blob<Dtype>::gpu_data() const {
 
 template <typename Dtype>
 void Blob<Dtype>::set_gpu_data(Dtype* data) {
-  this->data()->set_gpu_data(data);
+  CHECK(data);
+  FitMemory();
+  data_->set_gpu_data(data);
 }
 
 template <typename Dtype>

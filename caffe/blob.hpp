@@ -68,6 +68,7 @@ class Blob {
   }
 
   const Dtype* cpu_data() const;
+  /// Uses memory from outside, of as many values as the blob has now, until it grows.
   void set_cpu_data(Dtype* data);
   const Dtype* gpu_data() const;
   void set_gpu_data(Dtype* data);
@@ -119,6 +120,8 @@ class Blob {
   bool ShapeEquals(const BlobProto& other) const;
 
  protected:
+  void FitMemory();
+
   shared_ptr<SyncedMemory> data_;
   shared_ptr<SyncedMemory> diff_;
   vector<int> shape_;

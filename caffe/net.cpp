@@ -143,6 +143,7 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     const string& name = other->layer_names_[i];
     const auto found = layer_names_index_.find(name);
     if (found == layer_names_index_.end()) continue;
+    if (other->layer_names_index_.at(name) != static_cast<int>(i)) continue;
     auto& target = layers_[found->second]->blobs();
     auto& source = other->layers_[i]->blobs();
     ENFORCE(target.size() == source.size()) << "layer '" << name << "': " << source.size()

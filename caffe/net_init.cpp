@@ -71,8 +71,11 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     net_output_blobs_.push_back(blobs_[blob_names_index_[blob]].get());
     net_output_blob_indices_.push_back(blob_names_index_[blob]);
   }
+  // Of several layers of a name the one with parameters is found, which are stored by it; else the
+  // last.
   for (size_t i = 0; i < layer_names_.size(); ++i) {
-    layer_names_index_[layer_names_[i]] = static_cast<int>(i);
+    int& found = layer_names_index_.emplace(layer_names_[i], static_cast<int>(i)).first->second;
+    if (layers_[found]->blobs().empty()) found = static_cast<int>(i);
   }
   ShareWeights();
   if (Caffe::root_solver()) LogTable();
@@ -284,7 +287,8 @@ void Net<Dtype>::PruneBackward(bool force_backward) {
 }
 
 // A layer may take over the layers after it that work in place on its only top. A layer whose top
-// has a loss weight is left alone: its loss is taken when it has run.
+// has a loss weight is left alone: its loss is taken when it has run. So is one that passes no
+// gradient down: the leader's backward pass cannot stop in the middle.
 template <typename Dtype>
 void Net<Dtype>::FuseLayers() {
   const int count = static_cast<int>(layers_.size());
@@ -295,6 +299,8 @@ void Net<Dtype>::FuseLayers() {
     for (int next = leader + 1; next < count; ++next) {
       if (bottom_id_vecs_[next] != top || top_id_vecs_[next] != top) break;
       if (blob_loss_weights_[top[0]] != 0) break;
+      const LayerParameter& param = layers_[next]->layer_param();
+      if (param.propagate_down_size() > 0 && !param.propagate_down(0)) break;
       if (!layers_[leader]->Absorb(layers_[next].get())) break;
       computed_by_[next] = leader;
       if (layer_need_backward_[next]) layer_need_backward_[leader] = true;

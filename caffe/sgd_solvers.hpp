@@ -10,7 +10,7 @@ namespace caffe {
 
 /// Stochastic gradient descent with momentum, and the frame of the other solvers. Of the gradient g
 /// that iter_size batches added up, an update makes, parameter by parameter,
-///  - clipping: g *= c / |g|, |g| over all parameters, where it is above c = clip_gradients >= 0
+///  - clipping: g *= c / |g|, |g| over all parameters, where it is above c = clip_gradients > 0
 ///  - normalisation: g /= iter_size
 ///  - regularisation, d = weight_decay * decay_mult: L2: g += d w; L1: g += d sign(w); L2-SP:
 ///    g += l2_sp_decay * decay_mult (w - w0) for the parameters of layers that the files of

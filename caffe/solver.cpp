@@ -327,14 +327,14 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     LOG(INFO) << "Optimization stopped early.";
     return;
   }
+  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   if (param_.display() && iter_ % param_.display() == 0) {
     Dtype loss = 0;
-    // Of the final weights, for the log only.
+    // Of the final weights, for the log only; behind the test, as it moves running statistics.
     InFile(TrainFile(), [&] { net_->Forward(&loss); });
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
   }
-  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   LOG(INFO) << "Optimization Done.";
 }
 

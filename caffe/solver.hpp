@@ -36,7 +36,7 @@ class Solver {
   void InitTrainNet();
   void InitTestNets();
 
-  /// `func` is asked after every iteration and every test batch.
+  /// `func` is asked after every iteration and before every test batch.
   void SetActionFunction(ActionCallback func) { action_request_function_ = func; }
   SolverAction::Enum GetRequestedAction() {
     return action_request_function_ ? action_request_function_() : SolverAction::NONE;

@@ -1,5 +1,4 @@
 // Snapshots: what a solver writes, and how it starts from that.
-#include <cstdio>
 #include <filesystem>
 
 #include "caffe/solver.hpp"
@@ -11,16 +10,21 @@ namespace caffe {
 
 namespace {
 
-// Snapshots may have been moved to another directory.
+// Snapshots may have been moved to another directory, or copied, so that another run's file may
+// stand where theirs was: of the two places that whose file is the right one, else that beside.
 string ModelOf(const SolverState& state, const string& state_file) {
   namespace fs = std::filesystem;
   const fs::path stored = state.learned_net();
-  std::error_code ignored;
-  if (fs::exists(stored, ignored)) return stored.string();
   const fs::path beside = fs::path(state_file).parent_path() / stored.filename();
-  ENFORCE(fs::exists(beside, ignored)) << state_file << ": its weights '" << stored.string()
-                                       << "' do not exist, nor does '" << beside.string() << "'";
-  return beside.string();
+  std::error_code ignored;
+  const bool is_stored = fs::exists(stored, ignored), is_beside = fs::exists(beside, ignored);
+  ENFORCE(is_stored || is_beside) << state_file << ": its weights '" << stored.string()
+                                  << "' do not exist, nor does '" << beside.string() << "'";
+  const RunState& run = state.run_state();
+  const bool take_stored = !is_beside || (is_stored && !fs::equivalent(stored, beside, ignored) &&
+                                          run.has_model_checksum() &&
+                                          FileCrc32(beside.string()) != run.model_checksum());
+  return (take_stored ? stored : beside).string();
 }
 
 uint32_t ChecksumOf(SolverState state) {
@@ -35,12 +39,7 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
   const bool at_the_end = param_.snapshot_after_train() && param_.has_snapshot_prefix();
   if (!Caffe::root_solver() || (!param_.snapshot() && !at_the_end)) return;
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot is set, but snapshot_prefix is not";
-  const string probe = SnapshotFilename(".probe");
-  const bool good = std::ofstream(probe).good();
-  const int error = errno;
-  ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
-                << "' cannot be written: " << std::strerror(error);
-  std::remove(probe.c_str());
+  CheckSnapshotPrefix(param_.snapshot_prefix());
 }
 
 template <typename Dtype>
@@ -70,9 +69,7 @@ void Solver<Dtype>::Snapshot() {
   SnapshotSolverState(param_.snapshot_format() == SolverParameter::HDF5 ? SnapshotToHDF5()
                                                                         : SnapshotToBinaryProto());
   snapshot_iter_ = iter_;
-  for (const char* extension : {".solverstate", ".caffemodel"}) {
-    PruneSnapshots(param_.snapshot_prefix(), extension, iter_, snapshot_keep_);
-  }
+  PruneSnapshots(param_.snapshot_prefix(), {".solverstate", ".caffemodel"}, iter_, snapshot_keep_);
 }
 
 template <typename Dtype>

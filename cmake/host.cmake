@@ -124,7 +124,7 @@ foreach(folder layers solvers util tools)
 endforeach()
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/plugin/caffe/util)
 foreach(header channel_kernels device device_block device_lanes device_launch device_vectors device_workspace divisor
-        label_kernels layer_kernels)
+        label_kernels layer_kernels loss_normalizer)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/caffe/util/${header}.hpp
        ${PROJECT_BINARY_DIR}/plugin/caffe/util/${header}.hpp SYMBOLIC)
 endforeach()

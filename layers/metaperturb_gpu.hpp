@@ -41,7 +41,7 @@ template <typename Dtype>
 void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_mean,
                 Dtype* running_var, Dtype* y);
 
-/// dx, and unless null, phi_diff[0..81] is added to. dx may be dy.
+/// dx, unless null, and unless null, phi_diff[0..81] is added to. dx may be dy.
 template <typename Dtype>
 void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* phi_diff);
 

@@ -284,6 +284,8 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
   const Bands bands(planes, pass.height, pass.width);
   const ChannelBands of(num, channels, pass.height, pass.width);
   caffe::DeviceWorkspace work;
+  const bool want_dx = dx != nullptr;
+  if (!want_dx) dx = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dmu = work.Get<Dtype>(size_t(planes) * area);
   Dtype* dp = work.Get<Dtype>(size_t(planes) * area);
   Dtype* through_mean = work.Get<Dtype>(size_t(num) * area);
@@ -315,8 +317,10 @@ void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* 
     caffe::ForEachWarp(bands.warps, 0, HiddenGradient<Dtype>{pass, bands, dmu, through_mean, dp});
   }
   ForEachBlock(of.blocks(), kMeanThreads, inner.Bytes(), inner);
-  caffe::ForEachWarp(bands.warps, InputGradient<Dtype>::Bytes(bands),
-                     InputGradient<Dtype>{pass, bands, dp, through_mean, df, dx});
+  if (want_dx) {
+    caffe::ForEachWarp(bands.warps, InputGradient<Dtype>::Bytes(bands),
+                       InputGradient<Dtype>{pass, bands, dp, through_mean, df, dx});
+  }
   if (!phi_diff) return;
   if (pass.train) {
     caffe::ForEachWarp(bands.warps, sums_bytes, KappaGradient<Dtype>{pass, bands, df, phi.bands});

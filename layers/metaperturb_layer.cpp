@@ -247,7 +247,13 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Dtype* x = x_in_.Data(*bottom[0], block_);
   const Dtype* z = z_.data();
   const Dtype* dy = dy_in_.Diff(*top[0], block_);
-  Dtype* dx = dx_out_.Diff(bottom[0], block_);
+  // Where x's gradient is not wanted, x.diff stays as it is, as another layer may count on it.
+  if (!propagate_down[0]) unwanted_.resize(omp_get_max_threads());
+  for (auto& dx : unwanted_) dx.resize(propagate_down[0] ? 0 : image_size_);
+  Dtype* const dx = propagate_down[0] ? dx_out_.Diff(bottom[0], block_) : nullptr;
+  const auto dx_of = [&](int n) {
+    return dx ? dx + n * image_size_ : unwanted_[omp_get_thread_num()].data();
+  };
   if (learn_phi) dphi_.assign(size_t(num_) * kPhiSize, Dtype(0));
   const metaperturb::Output<Dtype> output = OutputOf();
   const size_t scratch_size = Compute<Dtype>::ScratchSize(image_);
@@ -258,7 +264,7 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
     const size_t at = n * image_size_;
     Compute<Dtype>::BackwardNoise(image_, phi, x + at, z + at, dy + at, output,
-                                  mu_signs_.data() + n * signs, dx + at, scale_.ds(n), dphi_of(n),
+                                  mu_signs_.data() + n * signs, dx_of(n), scale_.ds(n), dphi_of(n),
                                   scratch);
   });
   Dtype* phi_diff = learn_phi ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
@@ -267,10 +273,10 @@ void MetaPerturbLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     ForEachImage(num_, &scratch_, scratch_size, [&](int n, float* scratch) {
       const size_t at = n * image_size_;
       Compute<Dtype>::BackwardScale(image_, phi, x + at, kappa_signs_.data() + n * 4 * signs,
-                                    scale_.df(n), dx + at, dphi_of(n), scratch);
+                                    scale_.df(n), dx_of(n), dphi_of(n), scratch);
     });
   }
-  dx_out_.Done();
+  if (dx) dx_out_.Done();
   if (!learn_phi) return;
   // Image by image in order: the same sum for any number of threads.
   for (int i = 0; i < kW; ++i) {

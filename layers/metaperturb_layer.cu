@@ -81,7 +81,8 @@ void MetaPerturbLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   if (!propagate_down[0] && !learn_phi) return;
   const Dtype* dy = GpuDiff(*top[0]);
   metaperturb::InLayer(*this, [&] {
-    metaperturb::GpuBackward(PassOnGpu(bottom), dy, OverwriteGpuDiff(bottom[0]),
+    metaperturb::GpuBackward(PassOnGpu(bottom), dy,
+                             propagate_down[0] ? OverwriteGpuDiff(bottom[0]) : nullptr,
                              learn_phi ? MutableGpuDiff(this->blobs_[0].get()) : nullptr);
   });
 }

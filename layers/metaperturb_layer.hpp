@@ -113,8 +113,9 @@ class MetaPerturbLayer : public metaperturb::HostLayer<Dtype> {
   metaperturb::BlockedInput<Dtype> x_in_, epsilon_in_, dy_in_;
   metaperturb::BlockedOutput<Dtype> y_out_, dx_out_;
   metaperturb::ChannelScale<Dtype> scale_;
-  metaperturb::AlignedVector<Dtype> dphi_;             // by image
-  vector<metaperturb::AlignedVector<float>> scratch_;  // per thread
+  metaperturb::AlignedVector<Dtype> dphi_;              // by image
+  vector<metaperturb::AlignedVector<float>> scratch_;   // per thread
+  vector<metaperturb::AlignedVector<Dtype>> unwanted_;  // dx of an image where no one wants it, too
   // The last forward pass ran on the GPU, and what it kept (metaperturb_gpu.hpp).
   bool on_gpu_ = false;
   struct {

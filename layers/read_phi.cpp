@@ -1,6 +1,7 @@
 #include "layers/read_phi.hpp"
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 
 #include "caffe/proto/caffe.pb.h"
 #include "layers/host.hpp"
@@ -10,21 +11,13 @@ namespace caffe {
 
 using metaperturb::kPhiSize;
 
-namespace {
-
-bool EndsWith(const string& text, const string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-}  // namespace
-
 vector<double> ReadPhi(const string& file) {
   NetParameter net;
   BlobProto found;
-  if (EndsWith(file, ".binaryproto")) {
+  if (boost::algorithm::ends_with(file, ".binaryproto")) {
     metaperturb::ReadProto(file, false, &found);
   } else {
-    metaperturb::ReadProto(file, EndsWith(file, ".prototxt"), &net);
+    metaperturb::ReadProto(file, boost::algorithm::ends_with(file, ".prototxt"), &net);
     const auto& layers = net.layer();
     const auto layer = std::find_if(layers.begin(), layers.end(), [](const LayerParameter& l) {
       return l.type() == "MetaPerturb" && l.blobs_size() > 0;

@@ -81,21 +81,6 @@ void SoftTargetLossLayer<Dtype>::ReadTargets(const vector<Blob<Dtype>*>& bottom)
 }
 
 template <typename Dtype>
-Dtype SoftTargetLossLayer<Dtype>::Normalizer() const {
-  const LossParameter& param = this->layer_param_.loss_param();
-  auto mode = param.normalization();
-  if (!param.has_normalization() && param.has_normalize()) {
-    mode = param.normalize() ? LossParameter_NormalizationMode_VALID
-                             : LossParameter_NormalizationMode_BATCH_SIZE;
-  }
-  int norm = 1;
-  if (mode == LossParameter_NormalizationMode_VALID) norm = valid_;
-  if (mode == LossParameter_NormalizationMode_FULL) norm = outer_ * inner_;
-  if (mode == LossParameter_NormalizationMode_BATCH_SIZE) norm = outer_;
-  return static_cast<Dtype>(std::max(norm, 1));
-}
-
-template <typename Dtype>
 void SoftTargetLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                              const vector<Blob<Dtype>*>& top) {
   metaperturb::InLayer(*this, [&] { ReadTargets(bottom); });

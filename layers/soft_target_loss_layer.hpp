@@ -7,6 +7,7 @@
 #include "caffe/layers/loss_layer.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/proto/regularizers.pb.h"
+#include "caffe/util/loss_normalizer.hpp"
 
 namespace caffe {
 
@@ -61,7 +62,10 @@ class SoftTargetLossLayer : public LossLayer<Dtype> {
   };
   void ReshapeChecked(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   void ReadTargets(const vector<Blob<Dtype>*>& bottom);
-  Dtype Normalizer() const;
+  Dtype Normalizer() const {
+    return static_cast<Dtype>(
+        LossNormalizer(this->layer_param_.loss_param(), outer_, inner_, valid_));
+  }
   Dtype Smoothing() const {
     return this->phase_ == TEST ? 0 : param_.label_smoothing();
   }

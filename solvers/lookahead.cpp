@@ -39,8 +39,10 @@ Lookahead<Dtype>::Lookahead(Net<Dtype>* theta_net, Net<Dtype>* val_net, const Ne
     const string type = theta_net->layers()[i]->type();
     const auto& from = theta_net->layers()[i]->blobs();
     const auto& to = replay_->layers()[i]->blobs();
-    // Statistics stay apart: what is only tried must leave no trace in them.
-    if (type == "BatchNorm") continue;
+    // Statistics stay apart: what is only tried must leave no trace in them. Those that BatchNorm
+    // only reads are shared.
+    const BatchNormParameter& norm = theta_net->layers()[i]->layer_param().batch_norm_param();
+    if (type == "BatchNorm" && !norm.use_global_stats()) continue;
     const int counter = PassCounter(theta_net->layers()[i].get());
     for (int j = 0; j < static_cast<int>(from.size()); ++j) {
       const bool statistic = type == "MetaPerturb" && j > 0;

@@ -43,13 +43,7 @@ void MetaSolver<Dtype>::CheckSnapshotPrefix() {
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
   tasks_.group().Together([&] {
     if (!leads()) return;
-    const string probe = SnapshotName("", ".probe");
-    errno = 0;
-    const bool good = std::ofstream(probe).good();
-    const int error = errno;
-    ENFORCE(good) << "snapshot_prefix '" << param_.snapshot_prefix()
-                  << "' cannot be written: " << std::strerror(error);
-    std::remove(probe.c_str());
+    caffe::CheckSnapshotPrefix(param_.snapshot_prefix());
   });
 }
 
@@ -82,7 +76,7 @@ void MetaSolver<Dtype>::Snapshot() {
       for (const double loss : losses.val) stored->add_val(loss);
     }
     writer->Finish(rest);
-    PruneSnapshots(param_.snapshot_prefix(), ".metastate", iter_,
+    PruneSnapshots(param_.snapshot_prefix(), {".metastate"}, iter_,
                    static_cast<int>(param_.snapshot_keep()));
   });
   snapshot_iter_ = iter_;

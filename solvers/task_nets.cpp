@@ -1,6 +1,7 @@
 #include "solvers/task_nets.hpp"
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 
 #include "layers/metaperturb_param.hpp"
 #include "solvers/host.hpp"
@@ -8,10 +9,6 @@
 namespace caffe {
 
 namespace {
-
-bool EndsWith(const string& text, const string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 template <class DataMessage>
 void SetSource(const string& source, uint32_t batch_size, DataMessage* param) {
@@ -58,7 +55,7 @@ void SetNumOutput(uint32_t num_output, NetParameter* net) {
   for (int i = net->layer_size() - 1; i >= 0; --i) {
     const string& type = net->layer(i).type();
     const bool softmax = type == "SoftmaxWithLoss";
-    if (softmax || (at < 0 && EndsWith(type, "Loss"))) at = i;
+    if (softmax || (at < 0 && boost::algorithm::ends_with(type, "Loss"))) at = i;
     ENFORCE(!softmax || num_output > 1)
         << "num_output is 1: layer '" << net->layer(at).name()
         << "' (SoftmaxWithLoss) has nothing to learn from a single class";

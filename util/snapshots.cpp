@@ -3,7 +3,10 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "util/error.hpp"
@@ -69,14 +72,31 @@ std::string NewestGoodSnapshot(const std::string& prefix, const std::string& ext
   return "";
 }
 
-void PruneSnapshots(const std::string& prefix, const std::string& extension, int iter, int keep) {
-  if (keep <= 0) return;
-  for (const SnapshotFile& snapshot : FindSnapshots(prefix, extension)) {
-    if (snapshot.iter > iter || keep-- > 0) continue;
-    std::error_code failed;
-    fs::remove(snapshot.path, failed);
-    if (failed) LOG(WARNING) << snapshot.path << ": cannot be removed: " << failed.message();
+void PruneSnapshots(const std::string& prefix, const std::vector<std::string>& extensions, int iter,
+                    int keep) {
+  int oldest = 0;  // that is kept
+  for (const SnapshotFile& snapshot : FindSnapshots(prefix, extensions[0])) {
+    if (snapshot.iter <= iter && keep-- > 0) oldest = snapshot.iter;
   }
+  if (keep > 0) return;
+  for (const std::string& extension : extensions) {
+    for (const SnapshotFile& snapshot : FindSnapshots(prefix, extension)) {
+      if (snapshot.iter >= oldest) continue;
+      std::error_code failed;
+      fs::remove(snapshot.path, failed);
+      if (failed) LOG(WARNING) << snapshot.path << ": cannot be removed: " << failed.message();
+    }
+  }
+}
+
+void CheckSnapshotPrefix(const std::string& prefix) {
+  const std::string probe = prefix + ".probe";
+  errno = 0;
+  const bool good = std::ofstream(probe).good();
+  const int error = errno;
+  ENFORCE(good) << "snapshot_prefix '" << prefix << "' cannot be written: " << std::strerror(error);
+  std::error_code ignored;
+  fs::remove(probe, ignored);
 }
 
 }  // namespace caffe

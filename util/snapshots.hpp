@@ -23,9 +23,14 @@ std::vector<SnapshotFile> FindSnapshots(const std::string& prefix, const std::st
 std::string NewestGoodSnapshot(const std::string& prefix, const std::string& extension,
                                const std::function<void(const std::string&)>& check);
 
-/// Removes the files of that prefix and extension up to iteration `iter`, but for the `keep` newest
-/// of them; keep = 0 removes none.
-void PruneSnapshots(const std::string& prefix, const std::string& extension, int iter, int keep);
+/// Keeps the `keep` newest snapshots up to iteration `iter`, which are there where their file of
+/// the first extension is, and removes the files of these extensions of all iterations before them;
+/// keep = 0 removes none.
+void PruneSnapshots(const std::string& prefix, const std::vector<std::string>& extensions, int iter,
+                    int keep);
+
+/// Throws Error, with the reason, where snapshots of that prefix could not be written.
+void CheckSnapshotPrefix(const std::string& prefix);
 
 }  // namespace caffe
 

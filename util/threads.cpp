@@ -7,8 +7,10 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace caffe {
 
@@ -18,30 +20,67 @@ namespace {
 // OpenMP library binds the main thread to one before main begins.
 const char kCpuList[] = "METAPERTURB_CPUS";
 
-cpu_set_t CurrentCpus() {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) CPU_SET(0, &cpus);
+using Cpus = std::vector<int>;  // their numbers, ascending; empty: not known
+
+// A set of CPUs for the system's calls, with room for `room` of them.
+class CpuMask {
+ public:
+  explicit CpuMask(int room) : size_(CPU_ALLOC_SIZE(room)), set_(CPU_ALLOC(room)) {
+    if (set_) CPU_ZERO_S(size_, set_);
+  }
+  ~CpuMask() { CPU_FREE(set_); }
+  CpuMask(const CpuMask&) = delete;
+  CpuMask& operator=(const CpuMask&) = delete;
+
+  bool Get() { return set_ && sched_getaffinity(0, size_, set_) == 0; }
+  void Set() const {
+    if (set_) sched_setaffinity(0, size_, set_);
+  }
+  void Add(int cpu) { CPU_SET_S(cpu, size_, set_); }
+  bool Has(int cpu) const { return CPU_ISSET_S(cpu, size_, set_); }
+
+ private:
+  size_t size_;
+  cpu_set_t* set_;
+};
+
+Cpus CurrentCpus() {
+  Cpus cpus;
+  // A kernel that was built for more CPUs than there is room for refuses the call.
+  for (int room = CPU_SETSIZE; room <= 1 << 16; room *= 2) {
+    CpuMask mask(room);
+    if (!mask.Get()) continue;
+    for (int cpu = 0; cpu < room; ++cpu) {
+      if (mask.Has(cpu)) cpus.push_back(cpu);
+    }
+    break;
+  }
   return cpus;
 }
 
-cpu_set_t FindProcessCpus() {
+Cpus FindProcessCpus() {
   const char* list = std::getenv(kCpuList);
   if (!list) return CurrentCpus();
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
   std::istringstream stream(list);
-  for (int cpu; stream >> cpu;) CPU_SET(cpu, &cpus);
+  return Cpus(std::istream_iterator<int>(stream), {});
+}
+
+const Cpus& ProcessCpus() {
+  static const Cpus cpus = FindProcessCpus();
   return cpus;
 }
 
-const cpu_set_t& ProcessCpus() {
-  static const cpu_set_t cpus = FindProcessCpus();
-  return cpus;
+void BindTo(const Cpus& cpus) {
+  if (cpus.empty()) return;
+  CpuMask mask(std::max(CPU_SETSIZE, cpus.back() + 1));
+  for (const int cpu : cpus) mask.Add(cpu);
+  mask.Set();
 }
 
 int AffinityCpus() {
-  return std::max(1, CPU_COUNT(&ProcessCpus()));
+  const Cpus& cpus = ProcessCpus();
+  const long all = cpus.empty() ? sysconf(_SC_NPROCESSORS_ONLN) : static_cast<long>(cpus.size());
+  return static_cast<int>(std::max(1L, all));
 }
 
 // ceil(quota / period) CPUs; INT_MAX where the files do not give a limit.
@@ -85,28 +124,17 @@ int AvailableCpus() {
 
 std::string CpuList() {
   std::string list;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &ProcessCpus())) list += std::to_string(cpu) + " ";
-  }
+  for (const int cpu : ProcessCpus()) list += std::to_string(cpu) + " ";
   return list;
 }
 
 void UnbindThread() {
-  sched_setaffinity(0, sizeof(cpu_set_t), &ProcessCpus());
+  BindTo(ProcessCpus());
 }
 
 void BindThread(int number) {
-  const cpu_set_t& all = ProcessCpus();
-  int seen = 0;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &all) || seen++ < number) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
-  UnbindThread();
+  const Cpus& all = ProcessCpus();
+  BindTo(number < static_cast<int>(all.size()) ? Cpus{all[number]} : all);
 }
 
 void ConfigureThreads(char** argv, bool bind) {

@@ -44,7 +44,8 @@ void AccuracyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
       const Dtype* scores = x + size_t(n) * classes_ * inner_ + i;
       const Dtype own = scores[label * inner_];
       int as_good = 0;
-      for (int c = 0; c < classes_; ++c) as_good += c != label && scores[c * inner_] >= own;
+      // Written so that a score that is not a number, its own or another, makes it wrong.
+      for (int c = 0; c < classes_; ++c) as_good += c != label && !(scores[c * inner_] < own);
       ++seen[label];
       right[label] += as_good < static_cast<int>(param.top_k());
     }

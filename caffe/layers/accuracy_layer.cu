@@ -18,7 +18,7 @@ struct FindRight {
     const bool counts = labels.Counts(label);
     const Dtype* scores = x + size_t(position / step) * classes * step + position % step;
     const int as_good = block.Sum<int>(counts ? classes : 0, [=](int c) {
-      return c != label && scores[size_t(c) * step] >= scores[size_t(label) * step] ? 1 : 0;
+      return c != label && !(scores[size_t(c) * step] < scores[size_t(label) * step]) ? 1 : 0;
     });
     block.Run(1, [&](int) { right[position] = counts && as_good < top_k ? 1 : 0; });
   }

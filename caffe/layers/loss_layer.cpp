@@ -6,7 +6,8 @@ template <typename Dtype>
 void LossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
   this->RefuseInPlace(bottom, top);
-  if (this->layer_param_.loss_weight_size() == 0) this->layer_param_.add_loss_weight(1);
+  if (this->layer_param_.loss_weight_size() > 0) return;
+  for (size_t i = 0; i < top.size(); ++i) this->layer_param_.add_loss_weight(i == 0 ? 1 : 0);
 }
 
 template <typename Dtype>

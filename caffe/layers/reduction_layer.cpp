@@ -18,10 +18,15 @@ void ReductionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+int ReductionLayer<Dtype>::RowSize(const Blob<Dtype>& bottom) const {
+  return bottom.count(bottom.CanonicalAxisIndex(this->layer_param_.reduction_param().axis()));
+}
+
+template <typename Dtype>
 void ReductionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   const ReductionParameter& param = this->layer_param_.reduction_param();
-  const int rows = top[0]->count(), size = bottom[0]->count() / rows;
+  const int rows = top[0]->count(), size = RowSize(*bottom[0]);
   const Dtype* x = bottom[0]->cpu_data();
   Dtype* y = top[0]->mutable_cpu_data();
   for (int n = 0; n < rows; ++n, x += size) {
@@ -47,7 +52,7 @@ void ReductionLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                          const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
   const ReductionParameter& param = this->layer_param_.reduction_param();
-  const int rows = top[0]->count(), size = bottom[0]->count() / rows;
+  const int rows = top[0]->count(), size = RowSize(*bottom[0]);
   const Dtype* x = bottom[0]->cpu_data();
   Dtype* dx = bottom[0]->mutable_cpu_diff();
   for (int n = 0; n < rows; ++n) {

@@ -62,10 +62,11 @@ template <typename Dtype>
 void ReductionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   const ReductionParameter& param = this->layer_param_.reduction_param();
+  if (top[0]->count() == 0) return;
   ChannelBlocks rows;  // each a channel
   rows.num = 1;
   rows.channels = top[0]->count();
-  rows.spatial = bottom[0]->count() / rows.channels;
+  rows.spatial = RowSize(*bottom[0]);
   const Dtype* x = bottom[0]->gpu_data();
   SumChannels<double>(rows, ReductionTerms<Dtype>{param.operation(), x},
                       StoreRow<Dtype>{Factor(param, rows.spatial), top[0]->overwrite_gpu_data()});
@@ -75,9 +76,9 @@ template <typename Dtype>
 void ReductionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                          const vector<bool>& propagate_down,
                                          const vector<Blob<Dtype>*>& bottom) {
-  if (!propagate_down[0]) return;
+  if (!propagate_down[0] || bottom[0]->count() == 0) return;
   const ReductionParameter& param = this->layer_param_.reduction_param();
-  const int size = bottom[0]->count() / top[0]->count();
+  const int size = RowSize(*bottom[0]);
   const Dtype *x = bottom[0]->gpu_data(), *dy = top[0]->gpu_diff();
   ForEachIndex(bottom[0]->count(), ReductionBackward<Dtype>{param.operation(), Divisor(size),
                                                             Dtype(Factor(param, size)), x, dy,

@@ -27,6 +27,10 @@ class ReductionLayer : public Layer<Dtype> {
   void Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+
+ private:
+  /// Values of x per value of y.
+  int RowSize(const Blob<Dtype>& bottom) const;
 };
 
 }  // namespace caffe

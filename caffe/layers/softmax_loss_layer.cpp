@@ -33,21 +33,6 @@ void SoftmaxWithLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-Dtype SoftmaxWithLossLayer<Dtype>::Normalizer(int valid) const {
-  const LossParameter& param = this->layer_param_.loss_param();
-  auto mode = param.normalization();
-  if (!param.has_normalization() && param.has_normalize()) {
-    mode = param.normalize() ? LossParameter_NormalizationMode_VALID
-                             : LossParameter_NormalizationMode_BATCH_SIZE;
-  }
-  Dtype norm = 1;
-  if (mode == LossParameter_NormalizationMode_VALID) norm = valid;
-  if (mode == LossParameter_NormalizationMode_FULL) norm = outer_ * inner_;
-  if (mode == LossParameter_NormalizationMode_BATCH_SIZE) norm = outer_;
-  return std::max(norm, Dtype(1));
-}
-
-template <typename Dtype>
 void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                               const vector<Blob<Dtype>*>& top) {
   softmax_->Forward({bottom[0]}, {&prob_});

@@ -6,6 +6,7 @@
 #include "caffe/blob.hpp"
 #include "caffe/layers/loss_layer.hpp"
 #include "caffe/layers/softmax_layer.hpp"
+#include "caffe/util/loss_normalizer.hpp"
 
 namespace caffe {
 
@@ -37,7 +38,10 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
  private:
-  Dtype Normalizer(int valid) const;
+  Dtype Normalizer(int valid) const {
+    return static_cast<Dtype>(
+        LossNormalizer(this->layer_param_.loss_param(), outer_, inner_, valid));
+  }
   bool Ignored(int label) const {
     const LossParameter& param = this->layer_param_.loss_param();
     return param.has_ignore_label() && label == param.ignore_label();

@@ -14,6 +14,7 @@ class ThresholdLayer : public NeuronLayer<Dtype> {
  public:
   explicit ThresholdLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   const char* type() const override { return "Threshold"; }
+  bool AllowForceBackward(int) const override { return false; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

@@ -153,6 +153,34 @@ TEST(Net, ForceBackwardReachesTheInputs) {
   EXPECT_NEAR(gradient, (above - below) / (2 * step), 1e-8);
 }
 
+TEST(Net, ForceBackwardStopsAtLayersWithoutAGradient) {
+  for (const string type : {"Accuracy", "ArgMax", "Threshold"}) {
+    TinyNet<double> net(
+        "force_backward: true " + string(kNet) +
+        "layer { name: 'i' type: 'Input' top: 'i' input_param { shape { dim: 2 } } } "
+        "layer { name: 'score' type: '" +
+        type + "' bottom: 'z' " + (type == "Accuracy" ? "bottom: 'i' " : "") + "top: 'score' }");
+    std::fill_n(net.blob("i").mutable_cpu_data(), 2, 1.0);
+    net.ForwardBackward();
+    EXPECT_GT(net.blob("x").asum_diff(), 0);
+  }
+}
+
+// Stored parameters are found by their layer's name, which one without parameters may have, too.
+TEST(Net, ANameThatALayerWithoutParametersHasToo) {
+  string text = kNet;
+  text.replace(text.find("\"act\""), 5, "\"fc\"");
+  TinyNet<double> net(text), other(text);
+  NetParameter stored;
+  net.ToProto(&stored);
+  other.CopyTrainedLayersFrom(stored);
+  EXPECT_EQ(Data(*net.learnable_params()[0]), Data(*other.learnable_params()[0]));
+  EXPECT_STREQ("InnerProduct", net.layer_by_name("fc")->type());
+  TinyNet<double> sharing(text);
+  sharing.ShareTrainedLayersWith(&net);
+  EXPECT_EQ(net.learnable_params()[0]->cpu_data(), sharing.learnable_params()[0]->cpu_data());
+}
+
 TEST(Net, LayersWithRateZeroGetNoGradient) {
   string text = kNet;
   text.insert(text.find("inner_product_param { num_output: 2"),

@@ -200,6 +200,55 @@ TEST_F(SolverTest, SnapshotsMayBeMoved) {
   EXPECT_EQ(solver->iter(), 2);
 }
 
+// Another run may have written to the place where a copied snapshot was made.
+TEST_F(SolverTest, SnapshotsMayBeCopied) {
+  SolverParameter param = Snapshotting("snapshot: 2 random_seed: 1");
+  MakeSolver<float>(param)->Step(2);
+  std::filesystem::create_directory(File("kept"));
+  const string state = File("kept/run_iter_2.solverstate");
+  for (const char* name : {"run_iter_2.caffemodel", "run_iter_2.solverstate"}) {
+    std::filesystem::copy(File(name), File("kept/") + name);
+  }
+  param.set_random_seed(2);
+  MakeSolver<float>(param)->Step(2);
+  param.set_random_seed(1);
+  MakeSolver<float>(param)->Restore(state.c_str());
+  // The right one may also be where it was, and another beside the state.
+  std::filesystem::rename(File("kept/run_iter_2.caffemodel"), File("right"));
+  std::filesystem::copy(File("run_iter_2.caffemodel"), File("kept/run_iter_2.caffemodel"));
+  std::filesystem::remove(File("run_iter_2.caffemodel"));
+  std::filesystem::rename(File("right"), File("run_iter_2.caffemodel"));
+  MakeSolver<float>(param)->Restore(state.c_str());
+  std::filesystem::remove(File("run_iter_2.caffemodel"));
+  EXPECT_ERROR(MakeSolver<float>(param)->Restore(state.c_str()),
+               File("kept/run_iter_2.caffemodel") + ": is damaged, or not the one that belongs");
+}
+
+// The loss of the final weights, which `display` asks for, moves running statistics.
+TEST_F(SolverTest, TheLastTestIsThatOfTheSnapshot) {
+  vector<string> losses;
+  for (const string display : {"display: 0", "display: 4"}) {
+    SolverParameter param = Snapshotting(
+        "max_iter: 4 test_iter: 2 test_interval: 4 test_initialization: false "
+        "base_lr: 0.01 " +
+        display);
+    NetParameter* net = param.mutable_net_param();
+    for (LayerParameter& layer : *net->mutable_layer()) {
+      if (layer.name() != "drop") continue;
+      layer.set_type("BatchNorm");
+      layer.mutable_batch_norm_param()->set_moving_average_fraction(0.5);
+    }
+    ::testing::internal::CaptureStderr();
+    const auto solver = MakeSolver<float>(param);
+    solver->Solve();
+    const string log = ::testing::internal::GetCapturedStderr();
+    const size_t at = log.find("Test net output #0");
+    ASSERT_NE(at, string::npos) << log;
+    losses.push_back(log.substr(at, log.find('\n', at) - at));
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+}
+
 TEST_F(SolverTest, LossThatIsNotFiniteLeavesTheWeights) {
   const auto solver = MakeSolver<float>(SolverText("base_lr: 1e30"));
   Blob<float> before;

@@ -42,6 +42,19 @@ TEST_F(SyncedMemoryGpu, FollowsTheCopyThatWasWritten) {
   EXPECT_EQ(4, OnDevice(&memory, 0));
 }
 
+TEST_F(SyncedMemoryGpu, ABlobTakesMemoryOfItsSize) {
+  Blob<float> blob(std::vector<int>{1000});
+  blob.mutable_cpu_data()[0] = 1;
+  blob.Reshape({4});
+  float* memory = static_cast<float*>(Device::Get().Allocate(4 * sizeof(float)));
+  WriteOnDevice(memory, 3, 7);
+  blob.set_gpu_data(memory);
+  EXPECT_EQ(4 * sizeof(float), blob.data()->size());
+  EXPECT_EQ(7, blob.cpu_data()[3]);
+  EXPECT_EQ(memory, blob.gpu_data());
+  Device::Get().Free(memory);
+}
+
 TEST_F(SyncedMemoryGpu, OverwritingCopiesNothing) {
   SyncedMemory memory(2 * sizeof(float));
   static_cast<float*>(memory.mutable_cpu_data())[0] = 5;

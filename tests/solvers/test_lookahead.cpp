@@ -57,6 +57,17 @@ class LookaheadTest : public MetaSolverTest {
     return loss;
   }
 
+  // Those of batch normalisation, as weights that a task starts from have them.
+  static void SetStatistics(Net<double>* net) {
+    for (const auto& layer : net->layers()) {
+      if (string(layer->type()) != "BatchNorm") continue;
+      for (int i = 0; i < 3; ++i) {
+        Blob<double>& blob = *layer->blobs()[i];
+        for (int c = 0; c < blob.count(); ++c) blob.mutable_cpu_data()[c] = i < 2 ? 0.3 + i + c : 1;
+      }
+    }
+  }
+
   static double Distance(const vector<double>& a, const vector<double>& b) {
     double sum = 0;
     for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
@@ -67,6 +78,7 @@ class LookaheadTest : public MetaSolverTest {
     MetaSolver<double> solver(run);
     SetPhi(&solver);
     MetaTask<double>& task = *solver.tasks()[1];
+    SetStatistics(&task.theta_net());
     NetParameter start;
     task.theta_net().ToProto(&start);
     const vector<double> phi = Values(solver.phi());
@@ -89,6 +101,17 @@ class LookaheadTest : public MetaSolverTest {
 };
 
 TEST_F(LookaheadTest, IsTheGradientOfTheTwoLevelObjective) {
+  ExpectNumericGradient(Run(), 1, 1);
+}
+
+TEST_F(LookaheadTest, WithGivenStatistics) {
+  const string norm =
+      "layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'bn' "
+      "batch_norm_param { use_global_stats: true } }";
+  string body = kOtherBody;
+  const size_t at = body.find("layer { name: \"mp\"");
+  body = body.substr(0, at) + norm + Replaced(body.substr(at), "bottom: \"conv\"", "bottom: 'bn'");
+  WriteNet("other.prototxt", string(kData) + body + kHead, "noise: MEAN", "");
   ExpectNumericGradient(Run(), 1, 1);
 }
 

@@ -301,6 +301,11 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   expect("--model=net.prototxt", {"--weights is not given"});
   expect("--model=net.prototxt --weights=missing", {"net.prototxt: missing"});
   expect(good + "--samples=0", {"--samples=0"});
+  Write(
+      "list.prototxt",
+      "layer { name: 'data' type: 'ImageData' top: 'data' top: 'label' image_data_param { source: "
+      "'none.txt' batch_size: 1 } }");
+  expect("--model=list.prototxt --weights=net.caffemodel", {"none.txt: cannot be opened"});
   expect(good + "--images=-1", {"--images=-1"});
   expect(good + "--images=24", {"net.prototxt: --images=24: the data layer has 23"});
   NetParameter weights;

@@ -59,6 +59,16 @@ TEST_F(MetaPerturbReport, CurvesPhiAndLayers) {
   EXPECT_EQ(Count(page, "<table"), Count(page, "</table>"));
 }
 
+// As that of a run that goes on, or was killed.
+TEST_F(MetaPerturbReport, ARowThatIsNotFinishedIsLeftOut) {
+  const string whole = Read("m.csv");
+  for (const string row : {"2", "20,1,1.5", "20,1,1.5,1,0.2,1,1.5,1,0.8,0.25,0.5,0.125,0."}) {
+    Write("m.csv", whole + row);
+    ASSERT_EQ(0, Run("metaperturb", "report --csv=m.csv --output=r.html")) << output_;
+    ExpectInPage({"m.csv, iterations 0 to 10", "<th>mp1</th><td>0.85</td>"});
+  }
+}
+
 TEST_F(MetaPerturbReport, WhatIsNotThereIsLeftOut) {
   Write("m.csv", "iteration,theta_loss\n0,2\n");
   ASSERT_EQ(0, Run("metaperturb", "report --csv=m.csv --output=r.html")) << output_;

@@ -68,10 +68,24 @@ TEST_F(SnapshotsTest, TellsOfLaterOnesWithFewerIterations) {
 
 TEST_F(SnapshotsTest, PrunesWhatIsOlder) {
   for (int i = 1; i <= 6; ++i) Write("run_iter_" + std::to_string(i) + ".state", "");
-  PruneSnapshots(Path("run"), ".state", 5, 0);
+  PruneSnapshots(Path("run"), {".state"}, 5, 0);
   EXPECT_EQ((vector<int>{6, 5, 4, 3, 2, 1}), Iterations("run"));
-  PruneSnapshots(Path("run"), ".state", 5, 2);  // 6 is not this run's
+  PruneSnapshots(Path("run"), {".state"}, 5, 2);  // 6 is not this run's
   EXPECT_EQ((vector<int>{6, 5, 4}), Iterations("run"));
+  PruneSnapshots(Path("run"), {".state"}, 5, 3);
+  EXPECT_EQ((vector<int>{6, 5, 4}), Iterations("run"));
+}
+
+// A run that was killed between the two files of a snapshot leaves one of them.
+TEST_F(SnapshotsTest, PrunesTheFilesOfASnapshotTogether) {
+  for (const int i : {1, 2, 4, 5}) Write("run_iter_" + std::to_string(i) + ".state", "");
+  for (int i = 0; i <= 5; ++i) Write("run_iter_" + std::to_string(i) + ".model", "");
+  PruneSnapshots(Path("run"), {".state", ".model"}, 5, 3);
+  EXPECT_EQ((vector<int>{5, 4, 2}), Iterations("run"));
+  EXPECT_EQ((vector<int>{5, 4, 3, 2}), Iterations("run", ".model"));
+  PruneSnapshots(Path("run"), {".state", ".model"}, 5, 2);
+  EXPECT_EQ((vector<int>{5, 4}), Iterations("run"));
+  EXPECT_EQ((vector<int>{5, 4}), Iterations("run", ".model"));
 }
 
 TEST(ChecksumTest, KnownValues) {

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 #include <fstream>
 #include <vector>
 
@@ -16,10 +17,6 @@ namespace {
 const size_t kBlock = 1 << 20;
 const int kTarBlock = 512;
 
-bool EndsWith(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 }  // namespace
 
 bool IsArchive(const std::string& file) {
@@ -27,7 +24,7 @@ bool IsArchive(const std::string& file) {
   std::transform(name.begin(), name.end(), name.begin(), ::tolower);
   for (const char* end :
        {".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz"}) {
-    if (EndsWith(name, end)) return true;
+    if (boost::algorithm::ends_with(name, end)) return true;
   }
   return false;
 }

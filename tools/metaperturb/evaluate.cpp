@@ -49,7 +49,9 @@ namespace {
 int64_t CountImages(const NetParameter& net) {
   for (const LayerParameter& layer : net.layer()) {
     if (layer.type() == "ImageData") {
-      std::ifstream list(layer.image_data_param().source());
+      const string& source = layer.image_data_param().source();
+      std::ifstream list(source);
+      ENFORCE(list.good()) << source << ": cannot be opened";
       int64_t count = 0;
       for (string line; std::getline(list, line);) {
         count += line.find_first_not_of(" \t\r") != string::npos;

@@ -1,5 +1,6 @@
 // metaperturb report: a meta-training run as one HTML page that needs nothing else.
 
+#include <boost/algorithm/string/predicate.hpp>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -58,6 +59,7 @@ vector<Column> ReadCsv(const string& file) {
   ENFORCE(columns[0].name == "iteration")
       << file << ":1: the first column is '" << columns[0].name << "', not 'iteration'";
   for (int number = 2; std::getline(stream, line); ++number) {
+    if (stream.eof()) break;  // a row that is being written, or was not finished
     const vector<string> fields = Fields(line);
     ENFORCE(fields.size() == columns.size())
         << file << ":" << number << ": has " << fields.size() << " values, not " << columns.size();
@@ -72,15 +74,11 @@ vector<Column> ReadCsv(const string& file) {
   return columns;
 }
 
-bool EndsWith(const string& text, const string& end) {
-  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 // The columns of that name, or of all tasks, "TASK" + suffix, under the tasks' names.
 Chart ChartOf(const string& title, const vector<Column>& columns, const string& name) {
   Chart chart = {title, {}, true};
   for (const Column& column : columns) {
-    const bool of_task = name[0] == '/' && EndsWith(column.name, name);
+    const bool of_task = name[0] == '/' && boost::algorithm::ends_with(column.name, name);
     if (!of_task && column.name != name) continue;
     metaperturb::Series series;
     series.name = of_task ? column.name.substr(0, column.name.size() - name.size()) : name;
@@ -137,7 +135,7 @@ void WriteLayers(std::ostream& out, const vector<Column>& columns) {
   std::map<string, std::map<string, std::pair<double, int>>> sums;
   for (const Column& column : columns) {
     for (const char* quantity : kQuantities) {
-      if (!EndsWith(column.name, string("/") + quantity)) continue;
+      if (!boost::algorithm::ends_with(column.name, string("/") + quantity)) continue;
       const string where = column.name.substr(0, column.name.size() - std::strlen(quantity) - 1);
       const string layer = where.substr(where.find('/') + 1);
       if (!sums.count(layer)) layers.push_back(layer);
@@ -148,7 +146,8 @@ void WriteLayers(std::ostream& out, const vector<Column>& columns) {
   }
   if (layers.empty()) return;
   out << "<h2>Where the perturbation acts</h2>\n<p>Noise z and scale s of every layer at the last "
-         "displayed iteration, mean over the tasks. An input is multiplied by s z.</p>\n"
+         "displayed iteration, mean over the tasks. An input is multiplied by 1 + a (s z - 1), a = "
+         "noise_coeff.</p>\n"
          "<table><tr><th>layer</th><th>noise</th><th>deviation</th><th>scale</th>"
          "<th>deviation</th><th>s z, 0 to 2</th></tr>\n";
   for (const string& layer : layers) {

@@ -63,6 +63,18 @@ TYPED_TEST(AccuracyLayerTest, TiesAreWrong) {
   EXPECT_EQ(0, s.Run("top_k: 2")[0]);
 }
 
+TYPED_TEST(AccuracyLayerTest, ScoresThatAreNoNumbersAreWrong) {
+  Scores<TypeParam> own, another;
+  std::fill_n(own.x.mutable_cpu_data(), own.x.count(), std::numeric_limits<TypeParam>::quiet_NaN());
+  EXPECT_EQ(0, own.Run("")[0]);
+  EXPECT_EQ(0, own.Run("top_k: 2")[0]);
+  const int other = (static_cast<int>(another.labels.cpu_data()[0]) + 1) % 3;
+  another.x.mutable_cpu_data()[other] = std::numeric_limits<TypeParam>::quiet_NaN();
+  const TypeParam with = another.Run("")[0];
+  another.x.mutable_cpu_data()[other] = 100;
+  EXPECT_EQ(another.Run("")[0], with);
+}
+
 TYPED_TEST(AccuracyLayerTest, Positions) {
   // One image, two classes, three positions: predicted 0, 1, 1.
   Blob<TypeParam> x(1, 2, 1, 3), labels(1, 1, 1, 3);

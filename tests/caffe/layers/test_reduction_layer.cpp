@@ -37,6 +37,14 @@ TEST(ReductionLayer, OperationsAndGradients) {
   }
 }
 
+TEST(ReductionLayer, NoRows) {
+  Blob<float> x(std::vector<int>{0, 3});
+  LayerRun<float> run(LayerFromText("type: 'Reduction' reduction_param { axis: 1 }"), {&x});
+  run.Forward();
+  EXPECT_EQ(0, run.top[0]->count());
+  run.layer->Backward(run.top, {true}, run.bottom);
+}
+
 TEST(ReductionLayer, BadAxis) {
   Blob<float> x(std::vector<int>{2, 3});
   EXPECT_ERROR(

@@ -99,6 +99,15 @@ TEST(SoftmaxWithLossLayer, LossWeightAndProbabilities) {
   EXPECT_NEAR(3 * (prob[0] - 1) / 6, p.x.cpu_diff()[0], 1e-12);
 }
 
+TEST(SoftmaxWithLossLayer, ASecondTopHasNoWeight) {
+  Blob<double> x(std::vector<int>{2, 3}), labels(std::vector<int>{2});
+  FillGaussian(&x, 1);
+  FillValues(&labels, {0, 2});
+  LayerRun<double> run(LayerFromText("type: 'SoftmaxWithLoss'"), {&x, &labels}, 2);
+  EXPECT_EQ(run.Forward(), run.top[0]->cpu_data()[0]);
+  EXPECT_EQ(0, run.layer->loss(1));
+}
+
 TEST(SoftmaxWithLossLayer, FloatOnBlocks) {
   Problem<float> p;
   Problem<double> reference;
