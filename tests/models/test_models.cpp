@@ -227,6 +227,7 @@ TEST_F(Models, MetaNetsShareOnePhi) {
       if (string(layer->type()) == "MetaPerturb") phis.insert(layer->blobs()[0]->cpu_data());
     }
     EXPECT_EQ(1u, phis.size()) << model;
+    EXPECT_TRUE(net.has_blob("accuracy")) << model;  // which the run shows
   }
 }
 

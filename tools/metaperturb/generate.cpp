@@ -65,7 +65,9 @@ metaperturb::InsertOptions InsertOptions() {
   return insert;
 }
 
-metaperturb::ModelOptions ModelOptionsFromFlags(bool mp) {
+enum Kind { PLAIN, PERTURBED, META };  // META: for the meta-solver, whose nets are all in TRAIN
+
+metaperturb::ModelOptions ModelOptionsFromFlags(Kind kind) {
   ENFORCE(FLAGS_classes > 0) << "--classes=" << FLAGS_classes << ": must be positive";
   ENFORCE(FLAGS_crop >= 0) << "--crop=" << FLAGS_crop << ": must be positive";
   ENFORCE(FLAGS_batch > 0) << "--batch=" << FLAGS_batch << ": must be positive";
@@ -77,15 +79,16 @@ metaperturb::ModelOptions ModelOptionsFromFlags(bool mp) {
   options.crop = Crop();
   options.batch = FLAGS_batch;
   options.test_batch = FLAGS_test_batch;
-  if (mp) options.test_samples = FLAGS_test_samples;
+  if (kind != PLAIN) options.test_samples = kind == META ? 1 : FLAGS_test_samples;
+  options.accuracy_in_train = kind == META;
   options.train_source = FLAGS_train_source;
   options.test_source = FLAGS_test_source;
   return options;
 }
 
-NetParameter Network(bool mp, const metaperturb::InsertOptions& insert) {
-  const NetParameter plain = metaperturb::BuildModel(FLAGS_model, ModelOptionsFromFlags(mp));
-  if (!mp) return plain;
+NetParameter Network(Kind kind, const metaperturb::InsertOptions& insert) {
+  const NetParameter plain = metaperturb::BuildModel(FLAGS_model, ModelOptionsFromFlags(kind));
+  if (kind == PLAIN) return plain;
   NetParameter net;
   metaperturb::InsertMetaPerturb(plain, insert, &net);
   return net;
@@ -112,7 +115,7 @@ void WriteFolder(const string& folder) {
     insert.param.set_anneal_iter(static_cast<uint32_t>(int64_t{FLAGS_max_iter} * 2 / 5));
   }
   // Before the folder is made: a mistake leaves none behind.
-  const NetParameter networks[] = {Network(false, insert), Network(true, insert)};
+  const NetParameter networks[] = {Network(PLAIN, insert), Network(PERTURBED, insert)};
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   ENFORCE(!error) << folder << ": cannot be made: " << error.message();
@@ -135,8 +138,7 @@ void WriteFolder(const string& folder) {
   insert.shared = true;
   insert.param.clear_phi();
   insert.param.clear_anneal_iter();
-  FLAGS_test_samples = 1;
-  Write(Network(true, insert), folder + "/meta_train_val.prototxt",
+  Write(Network(META, insert), folder + "/meta_train_val.prototxt",
         FLAGS_model + " for `metaperturb train`: one phi, shared by all MetaPerturb layers.");
 }
 
@@ -148,7 +150,7 @@ int RunGenerate() {
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
   string output = FLAGS_output;
   if (std::filesystem::path(output).extension() == ".prototxt") {
-    Write(Network(FLAGS_mp, InsertOptions()), output, FLAGS_model);
+    Write(Network(FLAGS_mp ? PERTURBED : PLAIN, InsertOptions()), output, FLAGS_model);
   } else {
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     WriteFolder(output);

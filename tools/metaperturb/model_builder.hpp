@@ -15,6 +15,7 @@ struct ModelOptions {
   int batch = 128;
   int test_batch = 100;
   int test_samples = 1;  // in TEST, predict with the mean softmax over so many noise samples
+  bool accuracy_in_train = false;  // as in TEST; with test_samples = 1 alone
   std::string train_source = "data/train_lmdb";
   std::string test_source = "data/test_lmdb";
 };

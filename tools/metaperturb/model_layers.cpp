@@ -134,7 +134,8 @@ caffe::NetParameter ModelLayers::Classify(const string& bottom) {
     loss->add_include()->set_phase(caffe::TRAIN);
     scores = MeanPrediction();
   }
-  InTest(Add("accuracy", "Accuracy", {scores, "label"}, "accuracy"));
+  LayerParameter* accuracy = Add("accuracy", "Accuracy", {scores, "label"}, "accuracy");
+  if (!options_.accuracy_in_train) InTest(accuracy);
   return net_;
 }
 
