@@ -71,11 +71,6 @@ struct Evaluation {
   metaperturb::PerturbationScores perturbation;
 };
 
-bool AllEqual(const vector<vector<double>>& probabilities) {
-  return std::all_of(probabilities.begin(), probabilities.end(),
-                     [&](const vector<double>& p) { return p == probabilities.front(); });
-}
-
 // With `attack`, of the images that it makes.
 Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t images,
                     metaperturb::PgdAttack* attack = nullptr,
@@ -88,8 +83,8 @@ Evaluation Evaluate(metaperturb::NoiseSampler* sampler, int samples, int64_t ima
   for (int64_t batch = 0; result.mean.count() < images; ++batch) {
     const vector<int> labels = sampler->NextBatch();
     if (attack) attack->Run(options, batch);
-    sampler->Sample(samples, &probabilities);
-    if (batch == 0 && samples > 1 && AllEqual(probabilities)) {
+    sampler->Sample(samples, &probabilities, batch == 0);
+    if (static_cast<int>(probabilities.size()) < samples) {
       LOG(INFO) << "The network has no noise in phase TEST: one sample in place of " << samples;
       samples = 1;
       result.samples.resize(1);

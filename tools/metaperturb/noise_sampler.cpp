@@ -126,11 +126,13 @@ void NoiseSampler::CrossEntropyGradient() {
   }
 }
 
-void NoiseSampler::Sample(int samples, vector<vector<double>>* probabilities) {
+void NoiseSampler::Sample(int samples, vector<vector<double>>* probabilities, bool if_noise) {
   probabilities->clear();
   while (static_cast<int>(probabilities->size()) < samples) {
     Forward();
     TakeSoftmax(probabilities);
+    const bool several = if_noise && samples > 1 && probabilities->size() > 1;
+    if (several && (*probabilities)[0] == (*probabilities)[1]) samples = 1;
   }
   probabilities->resize(samples);
 }

@@ -30,8 +30,9 @@ class NoiseSampler {
   /// The gradient of the scores' mean cross entropy by the images, after Forward, up to a factor;
   /// it must have been asked for with force_backward. Other losses of the net do not count.
   const float* ImageGradient();
-  /// Per sample the softmax of every image, classes() values each.
-  void Sample(int samples, std::vector<std::vector<double>>* probabilities);
+  /// Per sample the softmax of every image, classes() values each. With `if_noise` one sample alone
+  /// where the first two are equal.
+  void Sample(int samples, std::vector<std::vector<double>>* probabilities, bool if_noise = false);
 
  private:
   void FindScores();
