@@ -28,6 +28,11 @@ began=$SECONDS
 
 mkdir -p "$run"
 run=$(cd "$run" && pwd)
+case $run in
+  *[\",\\]*)
+    echo "quickstart.sh: $run: a folder without quotes, commas and backslashes in its name is expected (QUICKSTART_DIR=FOLDER)" >&2
+    exit 1 ;;
+esac
 build=$run/build
 if [ -n "${QUICKSTART_BUILD:-}" ]; then build=$(cd "$QUICKSTART_BUILD" && pwd); fi
 export PATH=$build/bin:$PATH

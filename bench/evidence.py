@@ -25,15 +25,18 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 
 import evidence_results
+from evidence_programs import Failed, locked, run, stop_all, stopping
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# name: data set for convert_dataset, its name in --source, training images per class, further flags
+# name: data set for convert_dataset, its name in --source, training images per class, further flags. With
+# --val_per_class the validation part is what networks are tested on, else the test part.
 TARGETS = {
     "cifar10_50": ("cifar10", 50, []),
     "cifar10_500": ("cifar10", 500, []),
@@ -93,6 +96,10 @@ def parse_arguments():
     if not re.fullmatch(r"\d+(,\d+)*", a.seeds):
         refuse(f"--seeds={a.seeds}: numbers separated by commas are expected")
     a.networks, a.seeds = a.networks.split(","), [int(s) for s in a.seeds.split(",")]
+    for name in ("targets", "networks", "methods", "seeds"):
+        setattr(a, name, list(dict.fromkeys(getattr(a, name))))
+    if re.search(r'["\\\n]', a.run):
+        refuse(f"--run={a.run}: a folder without quotes and backslashes is expected")
     for name in ("jobs", "steps", "batch", "samples"):
         if getattr(a, name) < 1:
             refuse(f"--{name}={getattr(a, name)}: must be positive")
@@ -105,28 +112,6 @@ def parse_arguments():
         refuse(f"--gpu={a.gpu}: the number of one GPU is expected")
     a.source_steps = a.source_steps or a.steps
     return a
-
-
-class Failed(Exception):
-    pass
-
-
-def run(a, command, cpu, log, folder=None):
-    """One program on one CPU; its output is appended to the log. Returns the CPU seconds that it took."""
-    environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
-    allowed = sorted(os.sched_getaffinity(0))
-    with open(log, "a") as output:
-        process = subprocess.Popen([os.path.join(a.build, "bin", command[0]), *command[1:]], stdout=output,
-                                   stderr=subprocess.STDOUT, env=environment, cwd=folder,
-                                   preexec_fn=lambda: os.sched_setaffinity(0, {allowed[cpu % len(allowed)]}))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
-    if status:
-        with open(log) as text:
-            lines = text.read().strip().splitlines()
-        errors = [line for line in lines[-20:] if "ERROR" in line] or lines[-1:]
-        raise Failed(f"{log}: {command[0]} failed: {errors[-1] if errors else ''}")
-    return usage.ru_utime + usage.ru_stime
 
 
 def kind_of(dataset, files):
@@ -181,10 +166,9 @@ def edit(path, *edits):
         text.write(content)
 
 
-def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=None):
+def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=None, part="test"):
     """Writes the network of a method and trains it; goes on from its last snapshot. Returns net, weights and CPU seconds."""
     log = os.path.join(folder, "train.log")
-    part = "val" if os.path.exists(f"{data}/val_lmdb") else "test"
     mp = "_mp" if method.endswith(("metaperturb", "metaperturb_authors")) else ""
     run(a, ["metaperturb", "generate", f"--model={network}", f"--classes={count_classes(data)}",
             f"--batch={a.batch}", f"--max_iter={steps}", f"--seed={seed}", f"--train_source={data}/train_lmdb",
@@ -208,7 +192,7 @@ def train(a, folder, data, network, method, seed, steps, cpu, weights=None, phi=
     edit(solver, *edits)
     with open(solver, "a") as text:
         text.write("\n".join(lines) + "\n")
-    forget_other_training(folder, [net, solver, f"{data}/settings.txt"])
+    forget_other_training(folder, [net, solver, f"{data}/settings.txt"] + ([weights] if weights else []))
     seconds = add_seconds(folder, lambda: run(
         a, ["caffe", "train", f"--solver={solver}", "--snapshot=latest", "--snapshot_keep=1", *on_device(a)],
         cpu, log))
@@ -262,21 +246,26 @@ class Sources:
             if network not in self.weights:
                 device = "_gpu" if self.a.gpu else ""
                 folder = os.path.join(self.a.run, "source", f"{self.a.source_steps}x{self.a.batch}{device}", network)
-                os.makedirs(folder, exist_ok=True)
                 data = convert(self.a, "tiny_imagenet", "tiny_imagenet", 0, [], 1, cpu)
-                self.weights[network] = train(self.a, folder, data, network, "plain", 1, self.a.source_steps, cpu)[1]
+                with locked(folder):
+                    self.weights[network] = train(self.a, folder, data, network, "plain", 1, self.a.source_steps, cpu)[1]
             return self.weights[network]
 
 
 def do_job(a, sources, job, cpu):
+    with locked(job_folder(a, job)):
+        return do_locked_job(a, sources, job, cpu)
+
+
+def do_locked_job(a, sources, job, cpu):
     target, network, method, seed = job
     folder = job_folder(a, job)
-    os.makedirs(folder, exist_ok=True)
-    dataset, per_class, flags = TARGETS[target]
+    part = "val" if any(flag.startswith("--val_per_class") for flag in TARGETS[target][2]) else "test"
     data = os.path.join(a.run, "data", f"{target}_s{seed}")
     weights = sources.get(network, cpu) if method.startswith("finetune") else None
     phi = a.authors_phi if method == "metaperturb_authors" else a.phi
-    net, trained, seconds = train(a, folder, data, network, method, seed, a.steps, cpu, weights, phi and os.path.abspath(phi))
+    net, trained, seconds = train(a, folder, data, network, method, seed, a.steps, cpu, weights,
+                                phi and os.path.abspath(phi), part)
     run(a, ["metaperturb", "evaluate", f"--model={net}", f"--weights={trained}", f"--samples={settings(a, job)['samples']}",
             f"--images={a.images}", f"--json={folder}/evaluation.json", *on_device(a)], cpu, os.path.join(folder, "evaluate.log"))
     with open(f"{folder}/evaluation.json") as text:
@@ -345,7 +334,7 @@ def work(a, jobs):
     began, done = time.time(), [0]
 
     def worker(cpu):
-        while True:
+        while not stopping.is_set():
             try:
                 job = todo.get_nowait()
             except queue.Empty:
@@ -356,6 +345,8 @@ def work(a, jobs):
                 with lock:
                     evidence_results.add(a.results, settings(a, job), measured)
             except Exception as error:  # whatever it is, the other jobs go on
+                if stopping.is_set():
+                    return
                 failures.append(error)
                 print(f"{' '.join(str(j) for j in job)}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             with lock:
@@ -369,6 +360,8 @@ def work(a, jobs):
         thread.start()
     for thread in threads:
         thread.join()
+    if stopping.is_set():
+        raise Failed("stopped")
     return failures
 
 
@@ -386,6 +379,8 @@ def print_tables(a):
 
 def main():
     a = parse_arguments()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop_all())
     # Seeds outermost: a run that is stopped has compared all methods on the seeds that it reached.
     jobs = [(t, n, m, s) for s in a.seeds for t in a.targets for n in a.networks for m in a.methods]
     missing = why_not(a)
@@ -399,6 +394,9 @@ def main():
     try:
         failures = [] if a.table else work(a, jobs)
     except Failed as error:
+        if stopping.is_set():
+            print("evidence.py: stopped; the same command goes on", file=sys.stderr)
+            sys.exit(130)
         refuse(error)
     print_tables(a)
     if failures:

@@ -66,7 +66,7 @@ def print_tables(path, wanted, targets, methods):
 def print_gains(path, method, phi, wanted, targets):
     """A line per target, network and schedule: `method` (with that phi; empty: any) beside plain training with the same
     seeds, in Markdown."""
-    pairs = {}  # by device, schedule, target and network, then by seed: [plain, method]
+    plain, others = {}, {}  # by device, schedule, target and network; others by their own settings, too; then by seed
     for key, measured in read(path).items():
         line = dict(zip(SETTINGS, key))
         if line["method"] not in ("plain", method) or (phi and line["phi"] not in ("", phi)):
@@ -74,15 +74,22 @@ def print_gains(path, method, phi, wanted, targets):
         if all(line[name] in values for name, values in wanted.items() if name != "method"):
             place = (line["device"], -int(line["steps"]), line["batch"], int(line["images"]),
                      targets.index(line["target"]), line["target"], line["network"])
-            pair = pairs.setdefault(place, {}).setdefault(int(line["seed"]), [None, None])
-            pair[line["method"] == method] = measured
+            if line["method"] == "plain":
+                plain.setdefault(place, {})[int(line["seed"])] = measured
+            else:
+                own = tuple((name, line[name]) for name in ("samples", "source_steps", "phi"))
+                others.setdefault((place, own), {})[int(line["seed"])] = measured
+    places = [place for place, _ in others]
     print(f"| schedule | target | network | plain, % | {method}, % | difference by seed | NLL | calibration error, % |")
     print("|---|---|---|---|---|---|---|---|")
-    for place, by_seed in sorted(pairs.items()):
-        both = [pair for _, pair in sorted(by_seed.items()) if None not in pair]
+    for (place, own), by_seed in sorted(others.items()):
+        both = [(plain[place][seed], measured) for seed, measured in sorted(by_seed.items())
+                if seed in plain.get(place, {})]
         if not both:
             continue
         device, steps, batch, images, _, target, network = place
+        if places.count(place) > 1:
+            network += "".join(f", {name} {value}" for name, value in own if value)
 
         def mean(measure, which):
             return statistics.mean(pair[which][measure] for pair in both)

@@ -219,7 +219,8 @@ void Meta() {
   *run.mutable_theta() = Adam();
   *run.mutable_phi() = Adam();
   run.set_max_iter(1000000);
-  caffe::MetaTask<float> task(run, 0, 1);
+  caffe::NetFiles nets;
+  caffe::MetaTask<float> task(run, &nets, 0, 1);
   task.Borrow(task.theta_net());
   metaperturb::bench::SyntheticData data(FLAGS_batch, 3 * FLAGS_crop * FLAGS_crop, 10);
   data.Feed(&task.theta_net());

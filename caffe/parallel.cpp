@@ -162,19 +162,19 @@ template <typename Dtype>
 void DataParallel<Dtype>::Solve() {
   Gather(root_->net()->learnable_params(), false, &mean_);
   vector<std::thread> threads;
-  for (int rank = 1; rank < static_cast<int>(gpus_.size()); ++rank) {
-    threads.emplace_back([this, rank] {
-      try {
-        RunWorker(rank);
-      } catch (const Meeting::Ended&) {
-      } catch (const std::exception&) {
-        Fail(rank);
-      }
-    });
-  }
   std::exception_ptr own;
   bool thrown_out = false;  // by a worker's failure
   try {
+    for (int rank = 1; rank < static_cast<int>(gpus_.size()); ++rank) {
+      threads.emplace_back([this, rank] {
+        try {
+          RunWorker(rank);
+        } catch (const Meeting::Ended&) {
+        } catch (const std::exception&) {
+          Fail(rank);
+        }
+      });
+    }
     meeting_.Wait();
     meeting_.Wait();
     root_->Solve();

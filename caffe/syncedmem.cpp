@@ -66,7 +66,9 @@ void SyncedMemory::AllocateBlocked(const ChannelBlocks& layout) {
   const size_t bytes = layout.count() * sizeof(float);
   if (bytes > blocked_capacity_) {
     std::free(blocked_);
-    blocked_ = nullptr;
+    blocked_ = nullptr;  // also where there is no memory
+    blocked_capacity_ = 0;
+    blocked_valid_ = false;
     blocked_ = static_cast<float*>(AllocateAligned(bytes));
     blocked_capacity_ = bytes;
   }

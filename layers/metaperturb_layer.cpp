@@ -141,6 +141,8 @@ void MetaPerturbLayer<Dtype>::ReshapeChecked(const vector<Blob<Dtype>*>& bottom,
   const ChannelBlocks layout = {block_, num_, channels_, x.height() * x.width()};
   lanes_ = layout.groups() * block_;
   image_size_ = size_t(lanes_) * layout.spatial;
+  // The kernels' scratch memory is zero at first for each shape, though two may ask for as much.
+  if (image_.height != x.height() || image_.width != x.width()) scratch_.clear();
   image_.channels = channels_;
   image_.height = x.height();
   image_.width = x.width();

@@ -30,6 +30,10 @@ string TaskName(const MetaSolverParameter& run, int index) {
   return run.task(index).has_name() ? run.task(index).name() : "task" + std::to_string(index);
 }
 
+string NetFile(const MetaSolverParameter& run, int index) {
+  return run.task(index).has_net() ? run.task(index).net() : run.net();
+}
+
 SolverParameter ThetaOptimiser(const MetaSolverParameter& run, const MetaTaskParameter& task) {
   SolverParameter result = run.theta();
   if (task.theta().stepvalue_size() > 0) result.clear_stepvalue();
@@ -86,19 +90,19 @@ void SolverFromProto(const SolverState& state, SGDSolver<Dtype>* solver) {
 }
 
 template <typename Dtype>
-MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, int index, int64_t seed)
+MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, NetFiles* nets, int index, int64_t seed)
     : phi_param_(run.phi_param()), param_(run.task(index)), accuracy_(kNone) {
   name_ = TaskName(run, index);
-  Within("task '" + name_ + "'", [&] { Build(run, index, seed); });
+  Within("task '" + name_ + "'", [&] { Build(run, nets, index, seed); });
 }
 
 template <typename Dtype>
-void MetaTask<Dtype>::Build(const MetaSolverParameter& run, int index, int64_t seed) {
-  const string& file = param_.has_net() ? param_.net() : run.net();
+void MetaTask<Dtype>::Build(const MetaSolverParameter& run, NetFiles* nets, int index,
+                            int64_t seed) {
+  const string file = NetFile(run, index);
   ENFORCE(!file.empty()) << "no net is given, neither here nor for all tasks";
   net_file_ = file;
-  NetParameter net;
-  ReadNetParamsFromTextFileOrDie(file, &net);
+  const NetParameter& net = nets->Get(file);
   Within(file, [&] {
     NetState state;
     state.set_phase(TRAIN);

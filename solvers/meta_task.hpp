@@ -8,6 +8,7 @@
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/sgd_solvers.hpp"
 #include "solvers/lookahead.hpp"
+#include "solvers/task_nets.hpp"
 #include "util/event_file.hpp"
 
 namespace caffe {
@@ -22,8 +23,9 @@ namespace caffe {
 template <typename Dtype>
 class MetaTask {
  public:
-  /// Builds task `index` of `run`; its nets take the seeds `seed` and `seed` + 1.
-  MetaTask(const MetaSolverParameter& run, int index, int64_t seed);
+  /// Builds task `index` of `run`; its nets take the seeds `seed` and `seed` + 1. `nets` has, or
+  /// reads, their definition.
+  MetaTask(const MetaSolverParameter& run, NetFiles* nets, int index, int64_t seed);
 
   const string& name() const { return name_; }
   float weight() const { return param_.weight(); }
@@ -61,7 +63,7 @@ class MetaTask {
   SGDSolver<Dtype>& solver() const { return *solver_; }
 
  private:
-  void Build(const MetaSolverParameter& run, int index, int64_t seed);
+  void Build(const MetaSolverParameter& run, NetFiles* nets, int index, int64_t seed);
   int PhiIndex(const Net<Dtype>& net) const;
   /// The task, its net's file and the source of its images, for errors of a pass.
   string Where(const string& source) const;
@@ -88,6 +90,9 @@ class MetaTask {
 
 /// The name of task `index`, given or "taskINDEX".
 string TaskName(const MetaSolverParameter& run, int index);
+
+/// The file with the definition of its network.
+string NetFile(const MetaSolverParameter& run, int index);
 
 /// The optimiser of a task's weights: the run's, with what the task itself gives in its place.
 SolverParameter ThetaOptimiser(const MetaSolverParameter& run, const MetaTaskParameter& task);

@@ -1,6 +1,7 @@
 #ifndef METAPERTURB_SOLVERS_PHI_SCORE_HPP_
 #define METAPERTURB_SOLVERS_PHI_SCORE_HPP_
 
+#include <cmath>
 #include <string>
 
 #include "caffe/proto/meta_solver.pb.h"
@@ -15,8 +16,10 @@ struct PhiScore {
   bool rises;   // whether more is better
   double value;
 
+  /// A difference below a millionth is one of rounding.
   bool IsBetterThan(const PhiScore& other) const {
-    return rises ? value > other.value : value < other.value;
+    const double gain = rises ? value - other.value : other.value - value;
+    return gain > 1e-6 * std::abs(other.value);
   }
 };
 

@@ -145,6 +145,15 @@ NetParameter ValidationDefinition(const NetParameter& theta_definition, const Ne
   return result;
 }
 
+const NetParameter& NetFiles::Get(const string& file) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = nets_.find(file);
+  if (found != nets_.end()) return found->second;
+  NetParameter net;
+  ReadNetParamsFromTextFileOrDie(file, &net);
+  return nets_[file] = net;
+}
+
 template <typename Dtype>
 string OtherImages(const Net<Dtype>& theta_net, const Net<Dtype>& val_net) {
   const auto image = [](const Blob<Dtype>& batch) {

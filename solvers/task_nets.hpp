@@ -1,6 +1,8 @@
 #ifndef METAPERTURB_SOLVERS_TASK_NETS_HPP_
 #define METAPERTURB_SOLVERS_TASK_NETS_HPP_
 
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "caffe/net.hpp"
@@ -25,6 +27,17 @@ template <typename Dtype>
 NetParameter ValidationDefinition(const NetParameter& theta_definition, const Net<Dtype>& theta_net,
                                   const MetaTaskParameter& task, const string& phi_param,
                                   bool with_theta);
+
+/// Definitions of networks, each file read once: what a run goes on with does not change with it.
+class NetFiles {
+ public:
+  /// Errors name the file. Threads may share it.
+  const NetParameter& Get(const string& file);
+
+ private:
+  std::mutex mutex_;
+  map<string, NetParameter> nets_;
+};
 
 /// How the images of the two nets' data layers differ in shape, as "val_source has images of
 /// 1x28x28, train_source of 3x28x28"; "" where they do not.

@@ -5,6 +5,7 @@
 
 #include "solvers/host.hpp"
 #include "solvers/task_placement.hpp"
+#include "util/philox.hpp"
 
 namespace caffe {
 
@@ -22,6 +23,12 @@ const int kFirstLook = 3, kLookInterval = 100;
 // What a process sends with a step: these numbers, then per task kRecord numbers and the gradient.
 enum { kFailed, kRequest, kDisplay, kChecksum, kHeader };
 enum { kThetaLoss, kValLoss, kAccuracy, kRate, kSeconds, kRecord };
+
+// Even, and apart for every task and seed of a run: neighbouring seeds must not share tasks' noise.
+int64_t TaskSeed(int64_t seed, int task) {
+  const uint64_t key = PhiloxKey(static_cast<uint64_t>(seed), static_cast<uint64_t>(task) + 1);
+  return static_cast<int64_t>(key & 0x7FFFFFFE);
+}
 
 }  // namespace
 
@@ -52,6 +59,10 @@ void TaskSet<Dtype>::BuildAll() {
     OnWorkers([](int t) { return t == 0; }, [&](int t) { Build(t); });
     const QuietLog quiet;
     OnWorkers([](int t) { return t > 0; }, [&](int t) { Build(t); });
+    // Tasks may come here later, and their files may have changed by then.
+    for (int t = 0; t < size(); ++t) {
+      Within("task '" + TaskName(run_, t) + "'", [&] { nets_.Get(NetFile(run_, t)); });
+    }
   });
   Report();
 }
@@ -85,7 +96,7 @@ void TaskSet<Dtype>::OnWorkers(const std::function<bool(int)>& which,
 
 template <typename Dtype>
 void TaskSet<Dtype>::Build(int task) {
-  tasks_[task].reset(new MetaTask<Dtype>(run_, task, seed_ + 1 + 2 * task));
+  tasks_[task].reset(new MetaTask<Dtype>(run_, &nets_, task, TaskSeed(seed_, task)));
   for (int t = 0; t < size(); ++t) {
     // Only this worker makes tasks in its own place.
     if (t != task && places_[t] == places_[task] && tasks_[t]) {

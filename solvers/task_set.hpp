@@ -106,6 +106,7 @@ class TaskSet {
     vector<double> tasks;
   } times_;
   Workers workers_;
+  NetFiles nets_;
   vector<std::unique_ptr<MetaTask<Dtype>>> tasks_;
 
   DISABLE_COPY_AND_ASSIGN(TaskSet);

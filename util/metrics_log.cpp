@@ -12,16 +12,12 @@
 
 namespace caffe {
 
-namespace {
-
-std::string Quoted(const std::string& name) {
+std::string CsvQuoted(const std::string& name) {
   if (name.find_first_of(",\"\n") == std::string::npos) return name;
   std::string quoted = "\"";
   for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + '"';
 }
-
-}  // namespace
 
 void MetricsLog::Start(const std::string& csv, const std::string& folder, int iter) {
   csv_.close();
@@ -36,7 +32,7 @@ void MetricsLog::Start(const std::string& csv, const std::string& folder, int it
 
 void MetricsLog::Open(const Scalars& scalars) {
   std::string header = "iteration";
-  for (const auto& scalar : scalars) header += "," + Quoted(scalar.first);
+  for (const auto& scalar : scalars) header += "," + CsvQuoted(scalar.first);
   std::string kept;
   std::ifstream before(csv_path_);
   std::string line;

@@ -9,6 +9,9 @@
 
 namespace caffe {
 
+/// A field of a CSV file: in quotes where it has to be.
+std::string CsvQuoted(const std::string& name);
+
 /// A run's numbers over its iterations, as a CSV file (a header "iteration,NAME,...", then a row
 /// per iteration, values with nine digits) and as TensorBoard events. Once begun, a file that can
 /// no longer be written (a full disk) is named in one warning, and the run goes on without it.

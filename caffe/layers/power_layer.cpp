@@ -31,7 +31,7 @@ void PowerLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* x = bottom[0]->cpu_data();
   Dtype* y = top[0]->mutable_cpu_data();
   for (int i = 0; i < top[0]->count(); ++i) {
-    const Dtype base = shift + scale * x[i];
+    const Dtype base = scale == 0 ? shift : shift + scale * x[i];  // not 0 times infinity
     y[i] = power == 1 ? base : std::pow(base, power);
   }
 }

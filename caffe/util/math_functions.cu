@@ -71,7 +71,7 @@ struct PartialSums {
 const int kPart = 1 << 14;
 
 int BlocksOf(int n) {
-  return (n + kPart - 1) / kPart;
+  return n > 0 ? (n - 1) / kPart + 1 : 0;
 }
 
 // The sum of sums, on the host, as all who ask go on there.

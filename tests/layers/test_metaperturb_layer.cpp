@@ -53,6 +53,50 @@ TEST(MetaPerturbLayerTest, GradientCheckInTestWithSampledNoise) {
   checker.CheckGradient(run.layer.get(), run.bottom, run.top);
 }
 
+// y, dx and phi's gradient of a pass on images of that size.
+std::vector<float> Outcome(LayerRun<float>* run, Blob<float>* x, int height, int width) {
+  x->Reshape(2, x->channels(), height, width);
+  FillGaussian(x, 8);
+  run->Forward();
+  float* dy = run->top[0]->mutable_cpu_diff();
+  for (int i = 0; i < x->count(); ++i) dy[i] = 0.1f * static_cast<float>(i % 7) - 0.3f;
+  Blob<float>& phi = *run->layer->blobs()[0];
+  std::fill_n(phi.mutable_cpu_diff(), phi.count(), 0.0f);
+  run->layer->Backward(run->top, {true}, run->bottom);
+  std::vector<float> outcome(run->top[0]->cpu_data(), run->top[0]->cpu_data() + x->count());
+  outcome.insert(outcome.end(), x->cpu_diff(), x->cpu_diff() + x->count());
+  outcome.insert(outcome.end(), phi.cpu_diff(), phi.cpu_diff() + phi.count());
+  return outcome;
+}
+
+// Shapes that ask for as much scratch memory, with channels in blocks of 16 and of 8.
+TEST(MetaPerturbLayerTest, OtherImageSizesLeaveNothingBehind) {
+  struct Sizes {
+    int channels, before[2], after[2];
+  };
+  const Sizes all[] = {{16, {7, 24}, {9, 20}}, {64, {16, 24}, {7, 48}}, {8, {7, 16}, {16, 8}}};
+  for (const Phase phase : {TRAIN, TEST}) {
+    for (const Sizes& sizes : all) {
+      LayerParameter param = Definition("noise: MEAN", phase);
+      param.add_param()->set_name("phi");
+      std::vector<float> outcomes[2];
+      for (const bool used_before : {false, true}) {
+        Blob<float> x(2, sizes.channels, sizes.before[0], sizes.before[1]);
+        FillGaussian(&x, 7, 5.0f);
+        LayerRun<float> run(param, {&x});
+        SetPhi(run.layer.get(), 3);
+        if (used_before) Outcome(&run, &x, sizes.before[0], sizes.before[1]);
+        for (int i = 1; i < 3; ++i) {  // running statistics
+          Blob<float>& blob = *run.layer->blobs()[i];
+          std::fill_n(blob.mutable_cpu_data(), blob.count(), 0.5f);
+        }
+        outcomes[used_before] = Outcome(&run, &x, sizes.after[0], sizes.after[1]);
+      }
+      EXPECT_EQ(outcomes[0], outcomes[1]) << sizes.channels << " channels";
+    }
+  }
+}
+
 // y / (s x) is z where nothing is clipped and a = 1.
 template <typename Dtype>
 void ExpectSpreads() {

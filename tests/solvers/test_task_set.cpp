@@ -1,5 +1,7 @@
 // Several tasks at a time, in workers and in processes (threads in their place here;
 // tests/tools/test_metaperturb_mpi.cpp has real ones).
+#include <set>
+
 #include "solvers/meta_solver_fixture.hpp"
 #include "solvers/thread_group.hpp"
 
@@ -104,6 +106,41 @@ TEST_F(TaskSetTest, MovingTasksChangesNothing) {
       }
     });
   }
+}
+
+// A user may edit a network while a run is on.
+TEST_F(TaskSetTest, MovingTasksReadsNoFileAgain) {
+  const MetaSolverParameter param = FiveTasks();
+  ThreadGroup::Run(2, [&](ProcessGroup* group) {
+    MetaSolver<float> solver(param, How(1, group));
+    solver.Step(1);
+    if (group->rank() == 0) {
+      for (const char* name : {"net.prototxt", "other.prototxt"}) {
+        std::filesystem::remove(Path(name));
+      }
+    }
+    group->Together([] {});
+    solver.task_set().Place(vector<double>{1, 9, 1, 1, 9});
+    solver.task_set().Place(vector<double>{9, 1, 9, 1, 1});
+    solver.Step(1);
+  });
+}
+
+// Runs are repeated with other seeds to see how much depends on them.
+TEST_F(TaskSetTest, TasksOfRunsWithOtherSeedsShareNoNumbers) {
+  std::set<string> weights;
+  int tasks = 0;
+  for (const int seed : {1, 2, 3, 4}) {
+    MetaSolverParameter param = FiveTasks();
+    param.set_random_seed(seed);
+    MetaSolver<float> solver(param, How(1));
+    for (const auto& task : solver.tasks()) {
+      const Blob<float>& conv = *task->theta_net().learnable_params()[0];
+      weights.insert(string(reinterpret_cast<const char*>(conv.cpu_data()), 4 * conv.count()));
+      ++tasks;
+    }
+  }
+  EXPECT_EQ(tasks, static_cast<int>(weights.size()));
 }
 
 TEST_F(TaskSetTest, SnapshotsGoOnWithAnyNumberOfProcesses) {

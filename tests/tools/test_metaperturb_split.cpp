@@ -113,6 +113,22 @@ TEST_F(MetaPerturbSplit, GoesOnAfterARunThatWasStopped) {
   EXPECT_EQ(kept, std::filesystem::last_write_time(Path("out/group0_a_lmdb/data.mdb")));
 }
 
+// Else an image could come into both halves.
+TEST_F(MetaPerturbSplit, DoesNotGoOnWithOtherImages) {
+  const string flags = "split --source=db --groups=2 --output=out --seed=3";
+  ASSERT_EQ(0, Run("metaperturb", flags)) << output_;
+  std::filesystem::remove(Path("out/tasks.prototxt"));
+  std::filesystem::remove_all(Path("out/group1_b_lmdb"));
+  auto records = testing::ReadDatums(Path("db"));
+  std::filesystem::remove_all(Path("db"));
+  std::vector<Datum> others;
+  for (auto& record : records) others.push_back(record.second);
+  std::reverse(others.begin(), others.end());
+  testing::WriteDatums(Path("db"), others);
+  ExpectToolError("metaperturb", flags,
+                  {"out/settings.txt: was begun with other images in db; remove out"});
+}
+
 TEST_F(MetaPerturbSplit, TheMetaSolverReadsTheList) {
   ASSERT_EQ(0, Run("metaperturb", "split --source=db --output=out --groups=2")) << output_;
   Write("net.prototxt",

@@ -55,6 +55,7 @@ class Converter {
     }
     Exchange();
     Exchange();
+    CHECK_EQ(written_, chosen_.size());
     writer_.Finish();
     progress_.ClearBar();
   }

@@ -171,14 +171,14 @@ std::vector<std::string> FileSet::ReadLines(const std::string& path) const {
 
 void FileSet::ReadAll(const std::vector<std::string>& paths,
                       const std::function<void(int, std::string)>& visit) const {
-  std::map<int, std::map<std::string, int>> archived;  // source -> path -> index
+  std::map<int, std::map<std::string, std::vector<int>>> archived;  // source -> path -> indices
   for (int i = 0; i < static_cast<int>(paths.size()); ++i) {
     const std::string where = Where(paths[i]);
     const File& file = files_.at(paths[i]);
     if (file.kept) {
       visit(i, file.bytes);
     } else if (!fs::is_directory(sources_[file.source]) && IsArchive(sources_[file.source])) {
-      archived[file.source][paths[i]] = i;
+      archived[file.source][paths[i]].push_back(i);
     } else {
       visit(i, ReadFile(where));
     }
@@ -189,7 +189,8 @@ void FileSet::ReadAll(const std::vector<std::string>& paths,
     while (!wanted.empty() && reader.Next()) {
       const auto found = wanted.find(reader.path());
       if (found == wanted.end()) continue;
-      visit(found->second, reader.Bytes());
+      const std::string bytes = reader.Bytes();
+      for (const int i : found->second) visit(i, bytes);
       wanted.erase(found);
     }
     ENFORCE(wanted.empty()) << sources_[source.first] << ": '" << wanted.begin()->first

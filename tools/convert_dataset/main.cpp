@@ -15,6 +15,7 @@
 #include "caffe/common.hpp"
 #include "caffe/util/io.hpp"
 #include "tools/common/dataset_writer.hpp"
+#include "tools/common/lmdb_writer.hpp"
 #include "tools/convert_dataset/catalogue.hpp"
 #include "tools/convert_dataset/convert_part.hpp"
 #include "util/atomic_file.hpp"
@@ -213,22 +214,39 @@ string ClassNames(const Settings& s, const metaperturb::Dataset& set) {
   return names;
 }
 
-void Convert() {
-  const Settings s = ReadFlags();
-  const string settings = Describe(s);
-  const string settings_file = FLAGS_output + "/settings.txt";
-  const string labels_file = FLAGS_output + "/labels.txt";
+// Whether an earlier run with these settings finished; an Error where one with others began.
+bool IsComplete(const string& settings_file, const string& labels_file, const string& settings) {
   bool begun = fs::exists(labels_file);
   for (const char* part : {"train", "val", "test"}) {
     begun = begun || fs::exists(FLAGS_output + "/" + part + "_lmdb");
   }
-  if (begun && fs::exists(settings_file)) {
-    CheckSettings(settings_file, settings);
-    if (fs::exists(labels_file)) {  // written last
-      LOG(INFO) << FLAGS_output << ": is complete already.";
-      return;
-    }
+  if (!begun || !fs::exists(settings_file)) return false;
+  CheckSettings(settings_file, settings);
+  if (!fs::exists(labels_file)) return false;  // written last
+  LOG(INFO) << FLAGS_output << ": is complete already.";
+  return true;
+}
+
+// What is written would be taken for a part of the source the next time.
+void CheckOutputApart(const vector<string>& sources) {
+  std::error_code error;
+  const fs::path output = fs::weakly_canonical(fs::absolute(FLAGS_output), error);
+  for (const string& source : sources) {
+    const fs::path folder = fs::weakly_canonical(fs::absolute(source), error);
+    const bool within =
+        std::mismatch(folder.begin(), folder.end(), output.begin(), output.end()).first ==
+        folder.end();
+    ENFORCE(!within) << "--output=" << FLAGS_output << ": lies in --source=" << source;
   }
+}
+
+void Convert() {
+  const Settings s = ReadFlags();
+  CheckOutputApart(s.sources);
+  const string settings = Describe(s);
+  const string settings_file = FLAGS_output + "/settings.txt";
+  const string labels_file = FLAGS_output + "/labels.txt";
+  if (IsComplete(settings_file, labels_file, settings)) return;
   const metaperturb::FileSet files(s.sources);
   const metaperturb::Dataset set = s.entry->read(files);
   for (const int label : s.classes) {
@@ -238,9 +256,9 @@ void Convert() {
   }
   Part rest;
   const vector<Plan> plans = MakePlans(s, set, &rest);
-  std::error_code error;
-  fs::create_directories(FLAGS_output, error);
-  ENFORCE(!error) << FLAGS_output << ": cannot be made: " << error.message();
+  // Two runs with other settings must not share the folder.
+  const metaperturb::LockedFolder lock(FLAGS_output, FLAGS_output);
+  if (IsComplete(settings_file, labels_file, settings)) return;  // by now
   caffe::WriteFile(settings_file, settings);
   for (const Plan& plan : plans) {
     const string output = FLAGS_output + "/" + plan.name + "_lmdb";

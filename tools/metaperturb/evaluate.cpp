@@ -68,6 +68,7 @@ struct Evaluation {
   PredictionScores mean;                                // of the mean softmax
   vector<PredictionScores> samples;                     // of each sample alone
   vector<std::pair<double, PredictionScores>> attacks;  // radius, and mean under the attack
+  int attack_samples = 1;                               // whose mean gradient they followed
   metaperturb::PerturbationScores perturbation;
 };
 
@@ -151,7 +152,7 @@ string Json(const Evaluation& evaluation) {
   json << "]";
   if (!evaluation.attacks.empty()) {
     json << ", \"norm\": \"" << FLAGS_norm << "\", \"attack_steps\": " << FLAGS_attack_steps
-         << ", \"attack_samples\": " << FLAGS_attack_samples << ", \"attacks\": [";
+         << ", \"attack_samples\": " << evaluation.attack_samples << ", \"attacks\": [";
     comma = "";
     for (const auto& attack : evaluation.attacks) {
       json << comma << "{\"epsilon\": " << attack.first
@@ -227,8 +228,8 @@ string Page(const Evaluation& evaluation) {
       robust.points.emplace_back(attack.first, attack.second.accuracy());
     }
     page << "<h2>Robustness</h2>\n<p>Projected gradient descent in the norm " << FLAGS_norm << ", "
-         << FLAGS_attack_steps << " steps, mean gradient of " << FLAGS_attack_samples
-         << " noise samples.</p>\n";
+         << FLAGS_attack_steps << " steps, mean gradient of " << evaluation.attack_samples
+         << " noise sample(s).</p>\n";
     metaperturb::WriteCharts(page, {{"Accuracy", {robust}, true, "radius, of 255"}});
   }
   page << "</body></html>\n";
@@ -283,7 +284,7 @@ Evaluation EvaluateAll(NetParameter param) {
     options.infinity_norm = FLAGS_norm == "inf";
     options.epsilon = radii[i - 1];
     options.steps = FLAGS_attack_steps;
-    options.samples = samples == FLAGS_samples ? FLAGS_attack_samples : 1;
+    options.samples = result.attack_samples = samples == FLAGS_samples ? FLAGS_attack_samples : 1;
     options.seed = static_cast<uint64_t>(seed);
     metaperturb::PgdAttack attack(param, &sampler);
     LOG(INFO) << "Attack with radius " << options.epsilon << " of 255";

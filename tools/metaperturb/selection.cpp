@@ -10,6 +10,7 @@
 #include "util/atomic_file.hpp"
 #include "util/checksum.hpp"
 #include "util/error.hpp"
+#include "util/metrics_log.hpp"
 
 using namespace caffe;  // NOLINT
 
@@ -100,8 +101,8 @@ bool SelectRun(const MetaSolverParameter& param, int count, const SolverParamete
     const PhiScore& score = entry.second;
     LOG(INFO) << "Run " << entry.first << " (random seed " << run.random_seed()
               << "): " << score.name << " on the target = " << score.value;
-    table << entry.first << ',' << run.random_seed() << ',' << score.value << ',' << PhiFile(run)
-          << '\n';
+    table << entry.first << ',' << run.random_seed() << ',' << score.value << ','
+          << CsvQuoted(PhiFile(run)) << '\n';
     if (score.IsBetterThan(scores[best])) best = entry.first;
   }
   group->Together([&] {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <sstream>
 
 #include "caffe/proto/meta_solver.pb.h"
 #include "caffe/util/db.hpp"
@@ -15,6 +16,7 @@
 #include "tools/common/dataset_writer.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "util/atomic_file.hpp"
+#include "util/checksum.hpp"
 #include "util/error.hpp"
 
 DEFINE_string(source, "", "LMDB of labelled images");
@@ -37,11 +39,19 @@ caffe::Datum Read(const string& source, caffe::db::Cursor* cursor) {
   return datum;
 }
 
-Classes ReadClasses(const string& source, caffe::db::Cursor* cursor) {
+// `fingerprint` tells whether a source is still the same images in the same order.
+Classes ReadClasses(const string& source, caffe::db::Cursor* cursor, string* fingerprint) {
   Classes classes;
-  for (cursor->SeekToFirst(); cursor->valid(); cursor->Next()) {
+  size_t images = 0;
+  uint32_t crc = 0;
+  for (cursor->SeekToFirst(); cursor->valid(); cursor->Next(), ++images) {
     classes[Read(source, cursor).label()].push_back(cursor->key());
+    const string value = cursor->value();
+    const string line = std::to_string(crc) + " " + cursor->key() + " " +
+                        std::to_string(caffe::Crc32(value.data(), value.size()));
+    crc = caffe::Crc32(line.data(), line.size());
   }
+  *fingerprint = std::to_string(images) + " images, checksum " + std::to_string(crc);
   return classes;
 }
 
@@ -108,7 +118,8 @@ int RunSplit() {
   std::unique_ptr<caffe::db::DB> db(caffe::db::GetDB("lmdb"));
   db->Open(FLAGS_source, caffe::db::READ);
   std::unique_ptr<caffe::db::Cursor> cursor(db->NewCursor());
-  const Classes classes = ReadClasses(FLAGS_source, cursor.get());
+  string fingerprint;
+  const Classes classes = ReadClasses(FLAGS_source, cursor.get(), &fingerprint);
   ENFORCE(static_cast<int>(classes.size()) / 2 >= FLAGS_groups)
       << FLAGS_source << ": has " << classes.size()
       << " classes, too few for --groups=" << FLAGS_groups << " of at least two";
@@ -124,7 +135,15 @@ int RunSplit() {
   ENFORCE(!error) << FLAGS_output << ": cannot be made: " << error.message();
   const string begun = FLAGS_output + "/settings.txt";
   const bool goes_on = IsMade(begun, settings);
-  if (!goes_on) caffe::WriteFile(begun, settings + "\n");
+  const string source = settings + "\n# " + fingerprint + "\n";
+  if (goes_on) {
+    std::ostringstream before;
+    before << std::ifstream(begun).rdbuf();
+    ENFORCE(before.str() == source) << begun << ": was begun with other images in " << FLAGS_source
+                                    << "; remove " << FLAGS_output;
+  } else {
+    caffe::WriteFile(begun, source);
+  }
   string tasks = settings + "\n";
   for (int g = 0; g < FLAGS_groups; ++g) {
     const string name = "group" + std::to_string(g);

@@ -54,8 +54,17 @@ string Color(size_t series) {
   return kColors[series % (sizeof(kColors) / sizeof(kColors[0]))];
 }
 
+// Which of the `named` series has that name, series `i` of another chart.
+size_t PlaceOf(const string& name, size_t i, const vector<Series>& named) {
+  if (i < named.size() && named[i].name == name) return i;
+  for (size_t k = 0; k < named.size(); ++k) {
+    if (named[k].name == name) return k;
+  }
+  return i;
+}
+
 // A title, axes with ticks, and the lines.
-void DrawChart(std::ostream& svg, int x0, const Chart& chart) {
+void DrawChart(std::ostream& svg, int x0, const Chart& chart, const vector<Series>& named) {
   double right = 1, low = chart.from_zero ? 0 : 1e300, high = -1e300;
   for (const Series& series : chart.series) {
     for (const auto& [x, y] : series.points) {
@@ -92,7 +101,7 @@ void DrawChart(std::ostream& svg, int x0, const Chart& chart) {
       << x0 + kWidth << "'/>\n<text x='" << x0 + kWidth / 2 << "' y='" << kTop + kHeight + 40
       << "' text-anchor='middle'>" << EscapeXml(chart.x_label) << "</text>\n";
   for (size_t i = 0; i < chart.series.size(); ++i) {
-    svg << "<polyline stroke='" << Color(i) << "' points='";
+    svg << "<polyline stroke='" << Color(PlaceOf(chart.series[i].name, i, named)) << "' points='";
     for (const auto& [x, y] : chart.series[i].points) {
       svg << std::setprecision(6) << px(x) << "," << py(y) << " ";
     }
@@ -114,7 +123,7 @@ void WriteCharts(std::ostream& out, const vector<Chart>& charts) {
          ".grid{stroke:#e4e4e4}.axis{stroke:#777;fill:none}"
          "polyline{fill:none;stroke-width:2;stroke-linejoin:round}</style>\n"
       << "<rect width='100%' height='100%' fill='#fff'/>\n";
-  for (int i = 0; i < count; ++i) DrawChart(out, kLeft + i * (kWidth + kGap), charts[i]);
+  for (int i = 0; i < count; ++i) DrawChart(out, kLeft + i * (kWidth + kGap), charts[i], named);
   for (size_t i = 0; i < named.size(); ++i) {
     const int y = legend + 20 * static_cast<int>(i);
     out << "<rect x='" << kLeft << "' y='" << y - 8 << "' width='22' height='4' fill='" << Color(i)

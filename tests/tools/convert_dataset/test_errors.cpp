@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include "testing/convert_dataset_test.hpp"
 
 namespace caffe {
@@ -42,7 +46,16 @@ TEST_F(ConvertDatasetErrors, Errors) {
   Shell("mkdir file && cp cifar.tar.gz file/");
   Write("taken", "");
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=taken",
-                  {"taken: cannot be made"});
+                  {"taken: cannot be "});
+  ExpectToolError("convert_dataset", "--dataset=folder --source=. --output=sub/e",
+                  {"--output=sub/e: lies in --source=."});
+  Shell("mkdir busy");
+  const int busy = open(Path("busy").c_str(), O_RDONLY);
+  ASSERT_EQ(0, flock(busy, LOCK_EX));
+  ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=busy",
+                  {"busy: another run is writing it"});
+  close(busy);
+  EXPECT_FALSE(Exists("busy/settings.txt"));
   {
     testing::FullDisk full(64 << 10);
     ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=full",

@@ -60,6 +60,15 @@ TEST_F(FolderDatasets, DescribableTextures) {
   EXPECT_EQ(Centres("train", 24), (Expected{{0, {10, 11}}, {1, {100, 101}}}));
   EXPECT_EQ(Centres("test", 24), (Expected{{0, {12}}, {1, {102}}}));
   EXPECT_EQ(Read("out/labels.txt"), "banded\nwoven\n");
+
+  // An image that is listed twice counts twice, from an archive as from a folder.
+  std::filesystem::remove_all(Path("out"));
+  WriteIn("dtd/labels/train1.txt", train + train.substr(0, train.find('\n') + 1));
+  Shell("tar czf dtd-r1.0.1.tar.gz dtd");
+  ASSERT_EQ(
+      Run("convert_dataset", "--dataset=dtd --source=dtd-r1.0.1.tar.gz --output=out --size=8"), 0)
+      << output_;
+  EXPECT_EQ(Centres("train", 24), (Expected{{0, {10, 10, 11}}, {1, {100, 101}}}));
 }
 
 TEST_F(FolderDatasets, OmniglotSetsATestPartApart) {
