@@ -195,7 +195,7 @@ const Dtype* Blob<Dtype>::cpu_data() const {
 template <typename Dtype>
 void Blob<Dtype>::FitMemory() {
   const size_t size = count_ * sizeof(Dtype);
-  if (data_->size() == size) return;
+  if (data()->size() == size) return;
   data_.reset(new SyncedMemory(size));
   diff_.reset(new SyncedMemory(size));
   capacity_ = count_;

@@ -36,6 +36,17 @@ TEST(PowerLayer, ConstantHasGradientZero) {
   }
 }
 
+TEST(PowerLayer, ScaleZeroIsTheConstantAlways) {
+  Blob<double> x(1, 1, 1, 2), dy(1, 1, 1, 2);
+  FillValues(&x,
+             {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()});
+  for (const auto& [power, y] : {std::pair<const char*, double>{"1", 2}, {"3", 8}}) {
+    const string text =
+        string("type: 'Power' power_param { scale: 0 shift: 2 power: ") + power + " }";
+    EXPECT_EQ((std::vector<double>{y, y}), RunNeuron(LayerFromText(text), x, dy).y) << text;
+  }
+}
+
 TEST(PowerLayer, NotInPlaceUnlessLinear) {
   Blob<float> x(1, 1, 1, 1), dy(1, 1, 1, 1);
   EXPECT_ERROR(RunNeuron(LayerFromText("type: 'Power' power_param { power: 2 }"), x, dy, true),
