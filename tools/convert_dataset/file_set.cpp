@@ -29,6 +29,14 @@ bool DescribesOthers(const std::string& path) {
   return extension == ".txt" || extension == ".mat";
 }
 
+// Whether a folder is what convert_dataset makes of a source, which may have it inside: no part of
+// that.
+bool IsOutput(const fs::path& folder) {
+  std::ifstream settings(folder / "settings.txt");
+  std::string word;
+  return settings >> word && word == "dataset:";
+}
+
 std::string ReadFile(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   ENFORCE(stream) << file << ": cannot be opened";
@@ -62,6 +70,7 @@ std::string FileSet::Summary(const std::string& source) {
     const auto options = fs::directory_options::follow_directory_symlink;
     for (fs::recursive_directory_iterator entry(path, options, error), end; !error && entry != end;
          entry.increment(error)) {
+      if (entry->is_directory(error) && IsOutput(entry->path())) entry.disable_recursion_pending();
       if (!entry->is_regular_file(error)) continue;
       ++files;
       bytes += entry->file_size(error);
@@ -88,10 +97,12 @@ void FileSet::AddFolder(int source) {
   const fs::path root = sources_[source];
   const auto options = fs::directory_options::follow_directory_symlink;
   try {
-    for (const auto& entry : fs::recursive_directory_iterator(root, options)) {
-      ENFORCE(entry.exists()) << entry.path().string() << ": is a symbolic link to nothing";
-      if (entry.is_regular_file()) {
-        Add(entry.path().lexically_relative(root).generic_string(), {source, false, ""});
+    for (fs::recursive_directory_iterator entry(root, options), end; entry != end; ++entry) {
+      const fs::path& path = entry->path();
+      ENFORCE(entry->exists()) << path.string() << ": is a symbolic link to nothing";
+      if (entry->is_directory() && IsOutput(path)) entry.disable_recursion_pending();
+      if (entry->is_regular_file()) {
+        Add(path.lexically_relative(root).generic_string(), {source, false, ""});
       }
     }
   } catch (const fs::filesystem_error& e) {

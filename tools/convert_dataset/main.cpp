@@ -227,22 +227,8 @@ bool IsComplete(const string& settings_file, const string& labels_file, const st
   return true;
 }
 
-// What is written would be taken for a part of the source the next time.
-void CheckOutputApart(const vector<string>& sources) {
-  std::error_code error;
-  const fs::path output = fs::weakly_canonical(fs::absolute(FLAGS_output), error);
-  for (const string& source : sources) {
-    const fs::path folder = fs::weakly_canonical(fs::absolute(source), error);
-    const bool within =
-        std::mismatch(folder.begin(), folder.end(), output.begin(), output.end()).first ==
-        folder.end();
-    ENFORCE(!within) << "--output=" << FLAGS_output << ": lies in --source=" << source;
-  }
-}
-
 void Convert() {
   const Settings s = ReadFlags();
-  CheckOutputApart(s.sources);
   const string settings = Describe(s);
   const string settings_file = FLAGS_output + "/settings.txt";
   const string labels_file = FLAGS_output + "/labels.txt";

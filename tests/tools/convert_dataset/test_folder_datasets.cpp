@@ -82,12 +82,10 @@ TEST_F(FolderDatasets, OmniglotSetsATestPartApart) {
   // The same drawing in a second folder counts once.
   WriteImage("images_evaluation/Greek/character01/0400.png", 0);
   Expected test;
+  const string flags = "--dataset=omniglot --source=. --size=8 --pad=0 --per_class=10 --output=";
   for (int seed = 1; seed <= 2; ++seed) {
     const string output = "out" + std::to_string(seed);
-    ASSERT_EQ(Run("convert_dataset",
-                  "--dataset=omniglot --source=. --size=8 --pad=0 --per_class=10 --output=" +
-                      output + " --seed=" + std::to_string(seed)),
-              0)
+    ASSERT_EQ(Run("convert_dataset", flags + output + " --seed=" + std::to_string(seed)), 0)
         << output_;
     const Expected train = Centres("train", 8, 1, output);
     if (seed == 1) test = Centres("test", 8, 1, output);
@@ -105,6 +103,9 @@ TEST_F(FolderDatasets, OmniglotSetsATestPartApart) {
             0)
       << output_;
   EXPECT_EQ(Centres("test", 8, 3, "color"), test);
+  // What was made within the source is no part of it.
+  ASSERT_EQ(Run("convert_dataset", flags + "out1 --seed=1"), 0) << output_;
+  EXPECT_NE(output_.find("out1: is complete already"), string::npos) << output_;
 }
 
 TEST_F(FolderDatasets, AnyFolder) {
