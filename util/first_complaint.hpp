@@ -3,6 +3,7 @@
 
 #include <google/protobuf/io/tokenizer.h>
 
+#include <boost/algorithm/string/predicate.hpp>
 #include <string>
 
 namespace caffe {
@@ -16,7 +17,7 @@ class FirstComplaint : public google::protobuf::io::ErrorCollector {
     column_ = column + 1;
     message_ = message;
     const std::string got_nothing = "got: ";  // the parser's words for the end of the text
-    if (EndsWith(got_nothing)) {
+    if (boost::algorithm::ends_with(message_, got_nothing)) {
       message_.resize(message_.size() - got_nothing.size());
       message_ += "but the text ends here";
     }
@@ -29,10 +30,6 @@ class FirstComplaint : public google::protobuf::io::ErrorCollector {
   }
 
  private:
-  bool EndsWith(const std::string& end) const {
-    return message_.size() >= end.size() &&
-           message_.compare(message_.size() - end.size(), end.size(), end) == 0;
-  }
   int line_ = 0, column_ = 0;
   std::string message_;
 };

@@ -21,7 +21,7 @@ LockedFolder::LockedFolder(const std::string& path, const std::string& output) :
   for (int tries = 1000; !is_ours; --tries) {
     std::error_code error;
     fs::create_directories(path, error);
-    ENFORCE(!error) << path << ": cannot be created: " << error.message();
+    ENFORCE(!error) << path << ": cannot be made: " << error.message();
     descriptor_ = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor_ < 0 && errno == ENOENT) continue;
     ENFORCE(descriptor_ >= 0) << path << ": cannot be opened: " << std::strerror(errno);

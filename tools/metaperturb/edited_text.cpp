@@ -1,11 +1,12 @@
 #include "tools/metaperturb/edited_text.hpp"
 
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cctype>
 #include <vector>
+
+#include "util/first_complaint.hpp"
 
 namespace metaperturb {
 
@@ -152,11 +153,9 @@ string Applied(const string& text, const std::vector<Edit>& edits) {
 }
 
 bool Parse(const string& text, NetParameter* net) {
-  class Quiet : public google::protobuf::io::ErrorCollector {
-    void AddError(int, int, const string&) override {}
-  } quiet;
+  caffe::FirstComplaint ignored;  // the text was read before
   TextFormat::Parser parser;
-  parser.RecordErrorsTo(&quiet);
+  parser.RecordErrorsTo(&ignored);
   return parser.ParseFromString(text, net);
 }
 

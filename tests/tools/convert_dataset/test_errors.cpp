@@ -46,7 +46,7 @@ TEST_F(ConvertDatasetErrors, Errors) {
   Shell("mkdir file && cp cifar.tar.gz file/");
   Write("taken", "");
   ExpectToolError("convert_dataset", "--dataset=cifar10 --source=cifar.tar.gz --output=taken",
-                  {"taken: cannot be "});
+                  {"taken: cannot be made"});
   Shell("mkdir busy");
   const int busy = open(Path("busy").c_str(), O_RDONLY);
   ASSERT_EQ(0, flock(busy, LOCK_EX));
