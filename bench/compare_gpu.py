@@ -2,17 +2,23 @@
 """Measures training steps on a GPU beside PyTorch's, and prints the ratios as a table in Markdown.
 
     bench/compare_gpu.py --build=build --python=PYTHON --data=LMDB [--models=resnet20] [--rounds=5] [--steps=20]
+        [--tasks=10]     meta-training of so many tasks, too
 
 Needs a build with CUDA and -DMETAPERTURB_BENCH=ON, a PYTHON whose torch sees the same GPU, and an LMDB of images of at
 least 32x32 with three channels (convert_cifar makes one): ours reads it from the GPU's memory,
 with random crops and mirrorings, where PyTorch's batch is always the same. All programs are started first, then
 measured in turn, round by round; a ratio is the median over the rounds of the ratio within a round. Every step is
 waited for. Float with TF32, Adam, phi frozen.
+
+Meta-training: `metaperturb train` of ResNet-20 with --tasks tasks, the time that it says for a meta-step, beside the
+two passes of one task in PyTorch (torch_step.py --pass=meta), eager, times the number of tasks, as one after the other.
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -23,6 +29,9 @@ TARGETS = {
     ("plain", "eager"): 0.35, ("plain", "compile"): 0.7, ("mp", "eager mp"): 0.15, ("mp", "compile mp"): 0.4,
     ("mp", "plain"): 1.25,
 }
+META_TARGET = 0.2
+META_TIME = re.compile(r"Time per meta-step: (\S+) s")
+ADAM = 'type: "Adam" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 momentum2: 0.999 weight_decay: 0.0005'
 
 
 def arguments():
@@ -30,12 +39,13 @@ def arguments():
     parser.add_argument("--build", default="build", help="folder of the build")
     parser.add_argument("--python", default=sys.executable, help="a python with torch")
     parser.add_argument("--data", required=True, help="LMDB to train from")
-    parser.add_argument("--models", default="resnet20", help="of resnet20, vgg9, mobilenet")
+    parser.add_argument("--models", default="resnet20", help="of resnet20, vgg9, mobilenet; may be empty")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="per round and program")
     parser.add_argument("--formulas", default=",".join(compare.FORMULAS), help="ways to say MetaPerturb in PyTorch; default: %(default)s")
     parser.add_argument("--timeout", type=float, default=600, help="seconds until PyTorch's programs have compiled")
+    parser.add_argument("--tasks", type=int, default=0, help="of meta-training; 0, the default: not measured")
     parser.add_argument("--engine", default="", help="of our convolutions: CAFFE or CUDNN; default: the default")
     options = parser.parse_args()
     if min(options.rounds, options.steps, options.batch - 1) < 1:
@@ -106,6 +116,40 @@ def measure(options, model):
             compare.median_of(rounds, lambda r: r[over]), compare.median_of(rounds, lambda r: r[under])), flush=True)
 
 
+def meta_step(options, folder):
+    """Milliseconds of a step of meta-training, of all tasks."""
+    command = [os.path.abspath(os.path.join(options.build, "bin", "metaperturb")), "train", "--gpu=0", "--solver=meta.prototxt"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    found = META_TIME.search(done.stderr + done.stdout)
+    return float(found.group(1)) * 1e3 if found else compare.fail("metaperturb train: " + compare.last_line(done.stderr))
+
+
+def measure_meta(options):
+    theirs = [options.python, os.path.join(compare.here, "torch_step.py"), "--device=cuda", "--pass=meta", "--mp",
+              "--batch=%d" % options.batch, "--steps=%d" % options.steps, "--warmup=5"]
+    servers = [compare.Server(theirs + ["--formula=" + formula], 4) for formula in options.formulas.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        compare.call([os.path.join(options.build, "bin", "metaperturb"), "generate", "--model=resnet20", "--classes=10",
+                      "--batch=%d" % options.batch, "--output=" + folder], 4)
+        data = os.path.abspath(options.data)
+        with open(os.path.join(folder, "meta.prototxt"), "w") as file:
+            file.write('net: "meta_train_val.prototxt" theta { %s } phi { %s } max_iter: %d display: 0 random_seed: 1\n' % (
+                ADAM, ADAM, 10 * options.steps))
+            for t in range(options.tasks):
+                file.write('task { name: "t%d" train_source: "%s" val_source: "%s" }\n' % (t, data, data))
+        rounds = []
+        for i in range(options.rounds):
+            one = min(server.measure()["median_ms"] for server in servers)
+            rounds.append({"ours": meta_step(options, folder), "eager": options.tasks * one})
+            compare.say("  meta round %d: %s" % (i + 1, ", ".join("%s %.2f ms" % each for each in rounds[-1].items())))
+    for server in servers:
+        server.stop()
+    ratio = compare.median_of(rounds, lambda r: r["ours"] / r["eager"])
+    print("| resnet20 | meta-training, %d tasks / eager | %g | %.3g | %s | %.2f / %.2f ms |" % (
+        options.tasks, META_TARGET, ratio, "yes" if ratio <= META_TARGET else "no",
+        compare.median_of(rounds, lambda r: r["ours"]), compare.median_of(rounds, lambda r: r["eager"])), flush=True)
+
+
 def gpu_name(options):
     listed = subprocess.run([os.path.join(options.build, "bin", "caffe"), "device_query", "--gpu=0"],
                             capture_output=True, text=True)
@@ -118,8 +162,10 @@ def main():
     print("%s, batch %d, 3x32x32, float with TF32, %d rounds of %d steps\n" % (
         gpu_name(options), options.batch, options.rounds, options.steps))
     print("| network | quantity | target | measured | met | from |\n|---|---|---|---|---|---|", flush=True)
-    for model in options.models.split(","):
+    for model in filter(None, options.models.split(",")):
         measure(options, model)
+    if options.tasks:
+        measure_meta(options)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
     torch_step.py --model=resnet20 [--mp] [--mode=eager|channels_last|compile] [--formula=planes|grouped|shifts]
         [--device=cuda]     on a GPU, with TF32, as bench_step --gpu=0
+    [--pass=meta]       the two passes of meta-training in turn: theta's, then phi's on other images with theta fixed
 
 MetaPerturb's 3x3 kernels are the same for all channels, which PyTorch has no operation for. Three ways to say it:
     planes   every channel of every image is an image of one channel for conv2d
@@ -23,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("resnet20", "vgg9", "mobilenet"), default="resnet20")
     parser.add_argument("--mp", action="store_true", help="with MetaPerturb")
+    parser.add_argument("--pass", choices=("train", "meta"), default="train", dest="passes")
     parser.add_argument("--mode", choices=("eager", "channels_last", "compile"), default="eager")
     parser.add_argument("--formula", choices=("planes", "grouped", "shifts"), default="planes")
     parser.add_argument("--batch", type=int, default=128)
@@ -34,6 +36,8 @@ def arguments():
     parsed = parser.parse_args()
     if min(parsed.steps, parsed.threads, parsed.batch - 1) < 1 or parsed.warmup < 0:
         sys.exit("torch_step.py: --steps and --threads are at least 1, --batch 2, --warmup 0")
+    if parsed.passes == "meta" and not parsed.mp:
+        sys.exit("torch_step.py: --pass=meta needs --mp")
     return parsed
 
 
@@ -157,6 +161,32 @@ def build(name, formula, classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, classes))
 
 
+def share_phi(model):
+    """One phi, with a gradient, for all layers; theta and phi."""
+    layers = [module for module in model.modules() if isinstance(module, MetaPerturb)]
+    phi = nn.Parameter(layers[0].phi.detach().clone())
+    for layer in layers:
+        layer.phi = phi
+    return [p for p in model.parameters() if p is not phi], phi
+
+
+def phi_pass(model, run, theta, phi, adam, x, label):
+    """phi's gradient alone, batch normalisation with its running statistics; first order."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for module in norms:
+        module.eval()
+    for p in theta:
+        p.requires_grad_(False)
+    phi.requires_grad_(True)
+    phi.grad, = torch.autograd.grad(F.cross_entropy(run(x), label), phi)
+    adam.step()
+    phi.requires_grad_(False)
+    for p in theta:
+        p.requires_grad_(True)
+    for module in norms:
+        module.train()
+
+
 def main():
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
@@ -168,6 +198,12 @@ def main():
     model = build(options.model, options.formula if options.mp else None).to(options.device)
     x = torch.randn(options.batch, 3, 32, 32, device=options.device)
     label = torch.randint(10, (options.batch,), device=options.device)
+    meta = options.passes == "meta"
+    if meta:
+        theta, phi = share_phi(model)
+        phi.requires_grad_(False)
+        adam_phi = torch.optim.Adam([phi], lr=1e-3, weight_decay=5e-4, fused=True)
+        x_val, label_val = torch.randn_like(x), torch.randint_like(label, 10)
     learned = [p for p in model.parameters() if p.requires_grad]
     if options.mode == "channels_last":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
@@ -179,6 +215,8 @@ def main():
         adam.zero_grad(set_to_none=True)
         F.cross_entropy(run(x), label).backward()
         adam.step()
+        if meta:
+            phi_pass(model, run, theta, phi, adam_phi, x_val, label_val)
         if on_gpu:
             torch.cuda.synchronize()
         return (time.perf_counter() - start) * 1e3
@@ -187,7 +225,7 @@ def main():
         samples = [step() for _ in range(options.steps)]
         print(json.dumps({
             "program": "torch_step", "torch": torch.__version__, "model": options.model, "mp": int(options.mp),
-            "mode": options.mode, "formula": options.formula if options.mp else "", "batch": options.batch,
+            "pass": options.passes, "mode": options.mode, "formula": options.formula if options.mp else "", "batch": options.batch,
             "threads": torch.get_num_threads(), "device": options.device, "parameters": sum(p.numel() for p in learned),
             "median_ms": statistics.median(samples), "samples_ms": samples,
             "images_per_s": options.batch * 1e3 / statistics.median(samples),
