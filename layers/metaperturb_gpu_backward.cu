@@ -1,8 +1,11 @@
-// MetaPerturb's backward pass on a GPU, five kernels, seven where phi learns.
+// MetaPerturb's backward pass on a GPU where phi learns, seven kernels, or an image is too large
+// for metaperturb_gpu_image_backward.cu, five.
 #include <algorithm>
 
 #include "caffe/util/device_vectors.hpp"
 #include "caffe/util/device_workspace.hpp"
+#include "layers/metaperturb_gpu_image.hpp"
+#include "layers/metaperturb_gpu_kappa.hpp"
 #include "layers/metaperturb_gpu_means.hpp"
 #include "layers/metaperturb_gpu_noise.hpp"
 #include "layers/metaperturb_gpu_phi.hpp"
@@ -13,8 +16,7 @@ using caffe::ForEachBlock;
 
 namespace {
 
-// With g the gradient of x (1 + a (s z - 1)): dx = g (1 + a (s z - 1)), dmu = g x a s z', and
-// ds[n,c] = sum_hw g x a z. As z = softplus(mu + epsilon), z' = 1 - e^-z. kWidth values at a time.
+// ThroughNoise of kWidth values at a time: dx, dmu, and ds[n,c], the sum over a plane.
 template <typename Dtype, int kWidth>
 struct NoiseGradient {
   GpuPass<Dtype> pass;
@@ -38,15 +40,10 @@ struct NoiseGradient {
     caffe::Neighbours<Dtype, kWidth> through_x, through_mu;
     Dtype sum = 0;
     for (int j = 0; j < kWidth; ++j) {
-      const Dtype a = pass.a, zj = std::fabs(z.at[j]);
-      const Dtype factor = 1 + a * (s * zj - 1), t = x.at[j] * factor;
-      const Dtype g = t > pass.clip ? Dtype(0)
-                      : t > 0       ? gradient.at[j]
-                                    : pass.slope * gradient.at[j];
-      const Dtype through_noise = g * x.at[j] * a;
-      sum += through_noise * zj;
-      through_x.at[j] = g * factor;
-      through_mu.at[j] = through_noise * s * -std::expm1(-zj);
+      const ThroughNoise<Dtype> through(pass, s, x.at[j], z.at[j], gradient.at[j]);
+      sum += through.to_s;
+      through_x.at[j] = through.to_x;
+      through_mu.at[j] = through.to_mu;
     }
     caffe::StoreNeighbours(through_x, dx + at);
     caffe::StoreNeighbours(through_mu, dmu + at);
@@ -201,34 +198,6 @@ struct ScaleGradient {
   }
 };
 
-// What a neighbour gives through element t of a plane's kappas turned around, for each combination
-// of their four gates, bit k of which says whether the ReLU of kappa_k * x passes there.
-template <typename Dtype>
-struct KappaTable {
-  // One value more than there are combinations: those of different t begin in different banks.
-  static const int kStride = 17, kCount = 9 * kStride;
-  Dtype* values;
-  CAFFE_HOST_DEVICE KappaTable(Block* warp, const Bands& bands)
-      : values(warp->Shared<Dtype>(bands.together * kCount)) {}
-  CAFFE_HOST_DEVICE Dtype At(int slot, int t, int gates) const {
-    return values[slot * kCount + t * kStride + gates];
-  }
-  CAFFE_HOST_DEVICE void Fill(const GpuPass<Dtype>& pass, const Block& warp, const Bands& bands,
-                              const Band& band, const Dtype* df) const {
-    warp.Run(bands.together * 9, [&](int i) {
-      const int slot = i / 9, t = i - slot * 9, plane = band.first + slot;
-      if (plane >= bands.planes) return;
-      Dtype sums[16];
-      sums[0] = 0;
-      for (int k = 0; k < 4; ++k) {
-        const Dtype of_k = df[size_t(plane) * 4 + k] * pass.phi[kKappa + 9 * k + 8 - t];
-        for (int gates = 0; gates < 1 << k; ++gates) sums[gates + (1 << k)] = sums[gates] + of_k;
-      }
-      for (int gates = 0; gates < 16; ++gates) values[i * kStride + gates] = sums[gates];
-    });
-  }
-};
-
 // Adds to dx what comes through the inner Op and through the scale's statistics. (In TEST they do
 // not depend on x: df is 0.)
 template <typename Dtype>
@@ -239,7 +208,7 @@ struct InputGradient {
   const Dtype *dp, *through_mean, *df;
   Dtype* dx;
   static size_t Bytes(const Bands& bands) {
-    return bands.together * KappaTable<Dtype>::kCount * sizeof(Dtype) + 16;
+    return KappaTable<Dtype>::Count(bands) * sizeof(Dtype) + 16;
   }
   CAFFE_HOST_DEVICE void operator()(Block& warp) const {
     const Band band = BandOf(bands, warp);
@@ -255,7 +224,8 @@ struct InputGradient {
     } else {
       SetZero<kBand + 2>(gates);
     }
-    table.Fill(pass, warp, bands, band, df);
+    table.Fill(warp, bands, band, pass.phi,
+               [&](int slot, int k) { return df[size_t(band.first + slot) * 4 + k]; });
     const Kernel3x3<Dtype> a1(pass.phi + kA1);
     Window<Dtype> inner;
     Window<int> passes;
@@ -279,6 +249,7 @@ struct InputGradient {
 
 template <typename Dtype>
 void GpuBackward(const GpuPass<Dtype>& pass, const Dtype* dy, Dtype* dx, Dtype* phi_diff) {
+  if (!phi_diff && GpuImageBackward(pass, dy, dx)) return;
   const int area = pass.height * pass.width;
   const int num = pass.num, channels = pass.channels, planes = num * channels;
   const Bands bands(planes, pass.height, pass.width);

@@ -17,7 +17,7 @@ using caffe::Divisor;
 using caffe::ForEachLane;
 using caffe::Lanes;
 
-/// Rows of a band; noise needs a multiple of 4.
+/// Rows of a band where nothing else is said; noise needs a multiple of 4.
 const int kBand = 8;
 /// Columns beside a wide plane's band that its lanes hold, too: a stencil of a stencil reads so
 /// far.
@@ -26,6 +26,7 @@ const int kBeside = 2;
 /// How `planes` planes are divided among warps.
 struct Bands {
   int planes, height, width;
+  int rows;       // of a band, unless it is a plane's last
   bool wide;      // planes have more columns than a warp has lanes
   int together;   // planes of a warp: 1 if wide
   int columns;    // of a band in one plane: the width, or a share of it
@@ -35,10 +36,11 @@ struct Bands {
   int warps;
   Divisor by_pitch, by_across, by_per_plane;
 
-  Bands(int planes_, int height_, int width_)
+  Bands(int planes_, int height_, int width_, int rows_ = kBand)
       : planes(planes_),
         height(height_),
         width(width_),
+        rows(rows_),
         wide(width_ > Block::kWarp),
         together(wide ? 1 : Block::kWarp / width_),
         columns(width_),
@@ -55,11 +57,45 @@ struct Bands {
       columns = (width + across - 1) / across;
       by_across = Divisor(across);
     }
-    per_plane = (height + kBand - 1) / kBand * across;
+    per_plane = (height + rows - 1) / rows * across;
     by_per_plane = Divisor(per_plane);
     warps = (planes + together - 1) / together * per_plane;
   }
+
+  /// The same, of planes that a kernel knows to be kSide x kSide (0: it does not): places in them
+  /// are constants for the compiler.
+  template <int kSide>
+  CAFFE_HOST_DEVICE Bands Known() const {
+    Bands known = *this;
+    if (kSide > 0) {
+      constexpr Divisor by_side(kSide);
+      known.height = known.width = known.columns = known.pitch = kSide;
+      known.wide = false;
+      known.together = Block::kWarp / (kSide > 0 ? kSide : 1);
+      known.across = 1;
+      known.by_pitch = by_side;
+    }
+    return known;
+  }
 };
+
+/// start(Side<S>()) with S the side of the planes if they are among those, of floats, that kernels
+/// are compiled for, else with 0.
+template <int kSide>
+struct Side {
+  static const int side = kSide;
+};
+template <typename Dtype, class Start>
+auto WithSide(int height, int width, const Start& start) {
+  if constexpr (sizeof(Dtype) == sizeof(float)) {
+    const int side = height == width ? width : 0;
+    if (side == 32) return start(Side<32>());
+    if (side == 16) return start(Side<16>());
+    if (side == 8) return start(Side<8>());
+    if (side == 4) return start(Side<4>());
+  }
+  return start(Side<0>());
+}
 
 /// Where a warp's lanes stand.
 struct Band {
@@ -76,8 +112,8 @@ struct Band {
   CAFFE_HOST_DEVICE Band(const Bands& bands, int first_, int end, int index_)
       : first(first_), index(index_) {
     const int down = bands.by_across.Quotient(index);
-    h0 = down * kBand;
-    rows = bands.height - h0 < kBand ? bands.height - h0 : kBand;
+    h0 = down * bands.rows;
+    rows = bands.height - h0 < bands.rows ? bands.height - h0 : bands.rows;
     w0 = (index - down * bands.across) * bands.columns;
     ForEachLane([&](int lane) {
       int slot = 0, column = lane - kBeside;
@@ -108,15 +144,15 @@ CAFFE_HOST_DEVICE inline Band BandOf(const Bands& bands, const Block& warp) {
 template <int kRows, typename T, typename From>
 CAFFE_HOST_DEVICE inline void LoadRows(const Bands& bands, const Band& band, const Lanes<int>& at,
                                        int first, const From* from, Lanes<T>* rows) {
-  CAFFE_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    const int h = band.h0 + first + i;
-    const bool is_row = h >= 0 && h < bands.height;
-    ForEachLane([&](int lane) {
-      rows[i][lane] =
-          is_row && band.inside[lane] ? T(from[at[lane] + (first + i) * bands.width]) : T(0);
-    });
-  }
+  ForEachLane([&](int lane) {
+    const From* column = from + (at[lane] + first * bands.width);
+    CAFFE_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      const int h = band.h0 + first + i;
+      const bool is_there = h >= 0 && h < bands.height && band.inside[lane];
+      rows[i][lane] = is_there ? T(column[i * bands.width]) : T(0);
+    }
+  });
 }
 
 /// A 3x3 kernel in registers.

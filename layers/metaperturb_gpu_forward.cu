@@ -1,10 +1,11 @@
 // MetaPerturb's forward pass on a GPU, three kernels: one goes through x for its mean over the
-// channels and the mean of the hidden values, and beside that for the statistics f; one forms s;
-// one reads x again and writes y.
+// channels and the mean of the hidden values, and beside that for the statistics f (of images that
+// fit, that of metaperturb_gpu_image_forward.cu); one forms s; one reads x again and writes y.
 #include <algorithm>
 #include <cmath>
 
 #include "caffe/util/device_workspace.hpp"
+#include "layers/metaperturb_gpu_image.hpp"
 #include "layers/metaperturb_gpu_means.hpp"
 #include "layers/metaperturb_gpu_noise.hpp"
 
@@ -52,7 +53,7 @@ struct Statistics {
 template <typename Dtype>
 struct Scale {
   GpuPass<Dtype> pass;
-  const Dtype* parts;  // N x C x per_plane x 4: f is their sum / (H W)
+  const Dtype* parts;  // N x C x per_plane x 4: f is their sum / (H W); null: f is there
   int per_plane;
   double old_weight;
   Dtype *running_mean, *running_var;
@@ -62,20 +63,12 @@ struct Scale {
     double* scratch = block.Shared<double>(Block::SumsCount(4, block.threads()));
     double* mean = block.Shared<double>(4);
     if (pass.train) {
-      const int area = pass.height * pass.width;
       block.Sums<4>(
           num, scratch,
           [&](int n, double* own) {
             const size_t plane = size_t(n) * pass.channels + c;
-            const Dtype* part = parts + plane * per_plane * 4;
-            Dtype sums[4] = {};
-            for (int p = 0; p < per_plane; ++p) {
-              for (int k = 0; k < 4; ++k) sums[k] += part[p * 4 + k];
-            }
-            for (int k = 0; k < 4; ++k) {
-              pass.f[plane * 4 + k] = sums[k] / area;
-              own[k] += double(pass.f[plane * 4 + k]);
-            }
+            if (parts) AddParts(plane, pass.f + plane * 4);
+            for (int k = 0; k < 4; ++k) own[k] += double(pass.f[plane * 4 + k]);
           },
           [&](int k, double sum) { mean[k] = sum / num; });
       block.Sums<4>(
@@ -107,6 +100,16 @@ struct Scale {
     });
   }
   static size_t Bytes(int threads) { return (Block::SumsCount(4, threads) + 4) * sizeof(double); }
+
+ private:
+  CAFFE_HOST_DEVICE void AddParts(size_t plane, Dtype* f) const {
+    const Dtype* part = parts + plane * per_plane * 4;
+    Dtype sums[4] = {};
+    for (int p = 0; p < per_plane; ++p) {
+      for (int k = 0; k < 4; ++k) sums[k] += part[p * 4 + k];
+    }
+    for (int k = 0; k < 4; ++k) f[k] = sums[k] / (pass.height * pass.width);
+  }
 };
 
 // One band of an image: what goes through means over the channels. The pixels beside the band are
@@ -174,16 +177,17 @@ struct MeanPaths {
 
 // y = r(min(x (1 + a (s z - 1)), clip)), z with the sign of the hidden value's ReLU, and of z and
 // z^2 the sums over each band.
-template <typename Dtype>
+template <typename Dtype, int kSide>
 struct Perturb {
   static const int kBlocksOfWarps = 3;
   GpuPass<Dtype> pass;
-  Bands bands;
+  Bands all;
   Dtype* y;
   static size_t Bytes() {
     return (BandNoise<Dtype>::kCount + Block::SumsCount(2, Block::kWarp)) * sizeof(Dtype) + 16;
   }
   CAFFE_HOST_DEVICE void operator()(Block& warp) const {
+    const Bands bands = all.Known<kSide>();
     const Band band = BandOf(bands, warp);
     const BandNoise<Dtype> noise(&warp, bands, band);
     Dtype* scratch = warp.Shared<Dtype>(Block::SumsCount(2, Block::kWarp));
@@ -226,6 +230,24 @@ struct MeansAndStatistics : caffe::Beside<MeanPaths<Dtype>, caffe::InWarps<Stati
   static const int kBlockThreads = kMeanThreads, kBlocksAtOnce = 3;
 };
 
+// What is between x and s where an image is too large for metaperturb_gpu_image_forward.cu; in
+// TRAIN the sums that f is added up from.
+template <typename Dtype>
+Dtype* StartMeans(const GpuPass<Dtype>& pass, const Bands& bands, caffe::DeviceWorkspace* work) {
+  const ChannelBands of(pass.num, pass.channels, pass.height, pass.width);
+  const MeanPaths<Dtype> means{pass, of};
+  if (!pass.train) {
+    ForEachBlock(of.blocks(), kMeanThreads, means.Bytes(), means);
+    return nullptr;
+  }
+  Dtype* parts = work->Get<Dtype>(size_t(bands.planes) * bands.per_plane * 4);
+  const Statistics<Dtype> statistics{pass, bands, parts};
+  const int warps = kMeanThreads / Block::kWarp;
+  ForEachBlock(of.blocks() + (bands.warps + warps - 1) / warps, kMeanThreads, means.Bytes(),
+               MeansAndStatistics<Dtype>{{means, of.blocks(), {statistics, bands.warps, 0}}});
+  return parts;
+}
+
 }  // namespace
 
 template <typename Dtype>
@@ -236,26 +258,17 @@ int GpuPass<Dtype>::CountBands() const {
 template <typename Dtype>
 void GpuForward(const GpuPass<Dtype>& pass, double old_weight, Dtype* running_mean,
                 Dtype* running_var, Dtype* y) {
-  const int planes = pass.num * pass.channels;
-  const Bands bands(planes, pass.height, pass.width);
-  const ChannelBands channel_bands(pass.num, pass.channels, pass.height, pass.width);
-  const MeanPaths<Dtype> means{pass, channel_bands};
+  const Bands bands(pass.num * pass.channels, pass.height, pass.width);
   caffe::DeviceWorkspace work;
-  Dtype* parts = nullptr;
-  if (pass.train) {
-    parts = work.Get<Dtype>(size_t(planes) * bands.per_plane * 4);
-    const Statistics<Dtype> statistics{pass, bands, parts};
-    const int warps = kMeanThreads / Block::kWarp, blocks = channel_bands.blocks();
-    ForEachBlock(blocks + (bands.warps + warps - 1) / warps, kMeanThreads, means.Bytes(),
-                 MeansAndStatistics<Dtype>{{means, blocks, {statistics, bands.warps, 0}}});
-  } else {
-    ForEachBlock(channel_bands.blocks(), kMeanThreads, means.Bytes(), means);
-  }
+  const Dtype* parts = GpuImageForward(pass) ? nullptr : StartMeans(pass, bands, &work);
   const int scale_threads =
       std::min(256, (pass.num + Block::kWarp - 1) / Block::kWarp * Block::kWarp);
   ForEachBlock(pass.channels, scale_threads, Scale<Dtype>::Bytes(scale_threads),
                Scale<Dtype>{pass, parts, bands.per_plane, old_weight, running_mean, running_var});
-  caffe::ForEachWarp(bands.warps, Perturb<Dtype>::Bytes(), Perturb<Dtype>{pass, bands, y});
+  WithSide<Dtype>(pass.height, pass.width, [&](auto known) {
+    typedef Perturb<Dtype, decltype(known)::side> Kernel;
+    caffe::ForEachWarp(bands.warps, Kernel::Bytes(), Kernel{pass, bands, y});
+  });
 }
 
 template int GpuPass<float>::CountBands() const;

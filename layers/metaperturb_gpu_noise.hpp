@@ -142,20 +142,56 @@ struct HiddenRows {
   }
 };
 
+#ifdef __CUDA_ARCH__
+// e^-u = 2^(-u / ln 2) of u >= 0; results that it has no exponent for are 0.
+__device__ inline float NegativePower(float u) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(-1.44269504f * u));
+  return power;
+}
+#endif
+
 /// softplus(u) = ln(1 + e^u). Floats on a GPU by its own functions, whose errors leave the result's
 /// within 6e-7, absolutely, and so is the derivative, which is 1 - e^-z of the result z.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u) {
 #ifdef __CUDA_ARCH__
   if (sizeof(Dtype) == sizeof(float)) {
-    // e^-|u| = 2^(-|u| / ln 2); numbers that it has no exponent for are 0.
-    float power;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(-1.44269504f * fabsf(u)));
-    return fmaxf(u, 0) + __logf(1 + power);
+    return fmaxf(u, 0) + __logf(1 + NegativePower(fabsf(u)));
   }
 #endif
   return (u > 0 ? u : Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
 }
+
+/// softplus' where softplus is z: 1 - e^-z. Floats on a GPU: within 2e-7, absolutely.
+template <typename Dtype>
+CAFFE_HOST_DEVICE inline Dtype SoftplusSlope(Dtype z) {
+#ifdef __CUDA_ARCH__
+  if (sizeof(Dtype) == sizeof(float)) {
+    return 1 - NegativePower(z);
+  }
+#endif
+  return -std::expm1(-z);
+}
+
+/// What the gradient of one element's y becomes before it goes on through mu and s.
+template <typename Dtype>
+struct ThroughNoise {
+  Dtype to_x, to_mu, to_s;
+
+  /// With g the gradient of x (1 + a (s z - 1)), dy where neither clip nor ReLU is in the way: g (1
+  /// + a (s z - 1)), g x a s z', and of s the term g x a z. As z = softplus(mu + epsilon), z' = 1 -
+  /// e^-z. z's sign is not looked at.
+  CAFFE_HOST_DEVICE ThroughNoise(const GpuPass<Dtype>& pass, Dtype s, Dtype x, Dtype signed_z,
+                                 Dtype dy) {
+    const Dtype z = std::fabs(signed_z), factor = 1 + pass.a * (s * z - 1), t = x * factor;
+    const Dtype g = t > pass.clip ? Dtype(0) : t > 0 ? dy : pass.slope * dy;
+    const Dtype through = g * x * pass.a;
+    to_x = g * factor;
+    to_mu = through * s * SoftplusSlope(z);
+    to_s = through * z;
+  }
+};
 
 }  // namespace metaperturb
 

@@ -12,7 +12,7 @@ namespace caffe {
 class Divisor {
  public:
   /// 0 counts as 1: empty arrays have no element to divide the index of.
-  explicit Divisor(int divisor) : divisor_(divisor > 0 ? divisor : 1) {
+  explicit constexpr Divisor(int divisor) : divisor_(divisor > 0 ? divisor : 1), multiplier_(0) {
     while (int64_t{1} << shift_ < divisor_) ++shift_;
     const uint64_t rest = (uint64_t{1} << shift_) - divisor_;
     multiplier_ = static_cast<uint32_t>((rest << 32) / divisor_ + 1);

@@ -102,6 +102,13 @@ const vector<vector<int>> kShapes = {
     {2, 2, 70, 66}, {2, 3, 300, 1}, {3, 2, 18, 131}, {2, 40, 16, 16}, {3, 11, 8, 32},
     {2, 9, 9, 33},  {2, 2, 9, 56},  {3, 3, 10, 21},  {2, 300, 2, 2},  {5, 70, 8, 8}};
 
+// Images that are a block's: strips of whole planes and of parts of them, more than 32 rows, more
+// strips than warps and fewer; and two that are narrow enough but do not fit.
+const vector<vector<int>> kImages = {
+    {2, 3, 1, 1},    {3, 5, 4, 7},    {2, 1, 9, 9},     {2, 3, 40, 32}, {2, 3, 300, 1},
+    {2, 40, 16, 16}, {3, 16, 32, 32}, {35, 9, 5, 5},    {3, 3, 10, 21}, {2, 300, 2, 2},
+    {5, 70, 8, 8},   {2, 600, 4, 4},  {2, 300, 16, 16}, {2, 3, 700, 32}};
+
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
   for (const auto& shape : kShapes) {
     for (const Phase phase : {TRAIN, TEST}) {
@@ -113,6 +120,15 @@ TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInDouble) {
 TEST_F(MetaPerturbLayerGpu, EqualsTheCpuInFloat) {
   for (const auto& shape : kShapes) {
     ExpectSame<float>("clip_value: 2", TRAIN, shape, false, 2e-4);
+  }
+}
+
+TEST_F(MetaPerturbLayerGpu, EqualsTheCpuWithAFrozenPhi) {
+  for (const auto& shape : kImages) {
+    for (const Phase phase : {TRAIN, TEST}) {
+      ExpectSame<double>("clip_value: 2", phase, shape, false, WithNoise(), false);
+      ExpectSame<float>("clip_value: 2", phase, shape, false, 2e-4, false);
+    }
   }
 }
 
