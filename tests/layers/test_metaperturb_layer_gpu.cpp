@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "layers/metaperturb_gpu_bands.hpp"
+#include "layers/metaperturb_gpu_image.hpp"
 #include "layers/metaperturb_layer.hpp"
 #include "testing/golden.hpp"
 #include "testing/gpu_util.hpp"
@@ -182,6 +185,63 @@ TEST(MetaPerturbBands, CoverThePlanes) {
         }
         EXPECT_EQ(vector<int>(covered.size(), 1), covered);
       }
+    }
+  }
+}
+
+// Of an image that a block has: each element is in one strip, and what warps read at the same time
+// lies in different banks of the shared memory.
+TEST(MetaPerturbImageWalk, CoversTheImage) {
+  using metaperturb::Band;
+  using metaperturb::ImageWalk;
+  for (const int threads : {512, 1024}) {
+    for (const int channels : {1, 3, 16, 70, 300}) {
+      for (const int height : {1, 4, 7, 8, 32, 33, 100}) {
+        for (const int width : {1, 2, 4, 5, 8, 11, 16, 31, 32}) {
+          SCOPED_TRACE(std::to_string(channels) + " x " + std::to_string(height) + " x " +
+                       std::to_string(width));
+          const ImageWalk walk(channels, height, width, threads);
+          ASSERT_GE(walk.plane, walk.area);
+          ASSERT_TRUE(walk.strips.rows <= 32 && walk.strips.rows % 4 == 0);
+          vector<int> covered(size_t(channels) * walk.area);
+          for (int i = 0; i < walk.strips.warps; ++i) {
+            const Band strip = metaperturb::BandOf(walk.strips, Block(i, Block::kWarp, nullptr));
+            ASSERT_TRUE(strip.rows > 0 && strip.rows <= walk.strips.rows);
+            ASSERT_TRUE(!walk.in_fours || strip.rows % 4 == 0);
+            std::set<int> banks;
+            int lanes = 0;
+            const Lanes<int> in_tile = walk.InTile(strip);
+            ForEachLane([&](int lane) {
+              if (!strip.own[lane]) return;
+              ++lanes;
+              banks.insert(in_tile[lane] % 32);
+              for (int r = 0; r < strip.rows; ++r) ++covered[strip.at[lane] + r * width];
+            });
+            const bool is_power = (width & (width - 1)) == 0;
+            ASSERT_TRUE(!is_power || lanes == static_cast<int>(banks.size()));
+          }
+          EXPECT_EQ(vector<int>(covered.size(), 1), covered);
+        }
+      }
+    }
+  }
+}
+
+// A kernel that knows the planes' side goes through them in the same way.
+TEST(MetaPerturbImageWalk, KnowsTheSide) {
+  for (const int channels : {3, 16, 70}) {
+    const metaperturb::ImageWalk walk(channels, 8, 8, 512), known = walk.Known<8>();
+    EXPECT_EQ(walk.plane, known.plane);
+    EXPECT_EQ(walk.area, known.area);
+    EXPECT_EQ(walk.in_fours, known.in_fours);
+    EXPECT_EQ(walk.strips.together, known.strips.together);
+    EXPECT_EQ(walk.strips.pitch, known.strips.pitch);
+    for (int i = 0; i < channels * walk.area; ++i) {
+      ASSERT_EQ(walk.by_area.Quotient(i), known.by_area.Quotient(i));
+      ASSERT_EQ(walk.by_width.Quotient(i), known.by_width.Quotient(i));
+    }
+    for (int lane = 0; lane < 32; ++lane) {
+      EXPECT_EQ(walk.strips.by_pitch.Quotient(lane), known.strips.by_pitch.Quotient(lane));
     }
   }
 }
