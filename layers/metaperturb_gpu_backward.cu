@@ -143,7 +143,7 @@ struct MeanGradient {
     const Band band = of.First(block);
     const size_t at = size_t(of.Image(block)) * bands.height * bands.width;
     of.ForEachPixel(block, band, [&](int r, int q, int pixel) {
-      through_mean[at + pixel] = mean.TurnedStencil(turned, r + 1, q);
+      through_mean[at + pixel] = TurnedStencilAt(mean, turned, r + 1, q);
     });
     if (!phi_parts) return;
     const BandTile input(&block, bands);

@@ -164,6 +164,23 @@ struct Kernel3x3 {
   }
 };
 
+/// kernel * plane at (r, q), plane.At being its values and what is around them.
+template <typename Dtype, class Plane>
+CAFFE_HOST_DEVICE inline Dtype StencilAt(const Plane& plane, const Kernel3x3<Dtype>& kernel, int r,
+                                         int q) {
+  Dtype sum = 0;
+  for (int t = 0; t < 9; ++t) sum += kernel.k[t] * plane.At(r - 1 + t / 3, q - 1 + t % 3);
+  return sum;
+}
+/// The same with the kernel turned around.
+template <typename Dtype, class Plane>
+CAFFE_HOST_DEVICE inline Dtype TurnedStencilAt(const Plane& plane, const Kernel3x3<Dtype>& kernel,
+                                               int r, int q) {
+  Dtype sum = 0;
+  for (int t = 0; t < 9; ++t) sum += kernel.k[8 - t] * plane.At(r - 1 + t / 3, q - 1 + t % 3);
+  return sum;
+}
+
 /// The 3x3 values around each lane's column, in a row that Push moves down by one.
 template <typename T>
 struct Window {

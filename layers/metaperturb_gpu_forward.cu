@@ -142,7 +142,7 @@ struct MeanPaths {
     const Kernel3x3<Dtype> b1(pass.phi + kB1);
     block.Run((kBand + 2) * bands.pitch, [&](int i) {
       const int r = bands.by_pitch.Quotient(i), q = i - r * bands.pitch;
-      mean_b1.At(r, q) = mean.Stencil(b1, r + 1, q);
+      mean_b1.At(r, q) = StencilAt(mean, b1, r + 1, q);
     });
     const Kernel3x3<Dtype> a1(pass.phi + kA1);
     of.MeanOfRows<kBand + 2>(
@@ -170,7 +170,7 @@ struct MeanPaths {
       pass.mean[at + pixel] = mean.At(r + 2, q);
       pass.mean_b1[at + pixel] = mean_b1.At(r + 1, q);
       pass.hidden[at + pixel] = hidden.At(r + 1, q);
-      pass.hidden_b2[at + pixel] = hidden.Stencil(b2, r + 1, q);
+      pass.hidden_b2[at + pixel] = StencilAt(hidden, b2, r + 1, q);
     });
   }
 };

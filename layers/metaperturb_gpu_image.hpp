@@ -112,16 +112,6 @@ struct PaddedPlane {
     return (of.height + 2) * (of.width + 2);
   }
   CAFFE_HOST_DEVICE Dtype& At(int h, int w) const { return values[(h + 1) * pitch + w + 1]; }
-  CAFFE_HOST_DEVICE Dtype Stencil(const Kernel3x3<Dtype>& kernel, int h, int w) const {
-    Dtype sum = 0;
-    for (int t = 0; t < 9; ++t) sum += kernel.k[t] * At(h - 1 + t / 3, w - 1 + t % 3);
-    return sum;
-  }
-  CAFFE_HOST_DEVICE Dtype TurnedStencil(const Kernel3x3<Dtype>& kernel, int h, int w) const {
-    Dtype sum = 0;
-    for (int t = 0; t < 9; ++t) sum += kernel.k[8 - t] * At(h - 1 + t / 3, w - 1 + t % 3);
-    return sum;
-  }
 };
 
 /// The shared memory of such a block: a value for each element of the image, one plane for a mean

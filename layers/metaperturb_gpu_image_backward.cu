@@ -119,7 +119,7 @@ struct ImageGradient {
     const Kernel3x3<Dtype> kernel(pass.phi + b);
     block.Run(of.area, [&](int pixel) {
       const int h = of.by_width.Quotient(pixel);
-      memory.through[pixel] = memory.mean.TurnedStencil(kernel, h, pixel - h * of.width);
+      memory.through[pixel] = TurnedStencilAt(memory.mean, kernel, h, pixel - h * of.width);
     });
   }
 };

@@ -39,7 +39,7 @@ struct ImageMeans {
     const Kernel3x3<Dtype> b1(pass.phi + kB1);
     block.Run(of.area, [&](int pixel) {
       const int h = of.by_width.Quotient(pixel), w = pixel - h * of.width;
-      const Dtype value = memory.mean.Stencil(b1, h, w);
+      const Dtype value = StencilAt(memory.mean, b1, h, w);
       memory.through[pixel] = value;
       pass.mean[in_mean + pixel] = memory.mean.At(h, w);
       pass.mean_b1[in_mean + pixel] = value;
@@ -53,7 +53,7 @@ struct ImageMeans {
     block.Run(of.area, [&](int pixel) {
       const int h = of.by_width.Quotient(pixel), w = pixel - h * of.width;
       pass.hidden[in_mean + pixel] = memory.mean.At(h, w);
-      pass.hidden_b2[in_mean + pixel] = memory.mean.Stencil(b2, h, w);
+      pass.hidden_b2[in_mean + pixel] = StencilAt(memory.mean, b2, h, w);
     });
     if (!kStatistics) return;
     Dtype* f = pass.f + size_t(block.index()) * of.channels * 4;

@@ -27,18 +27,6 @@ struct Tile {
     return (kRows * (bands.pitch + 2) * sizeof(Dtype) + 15) / 16 * 16;
   }
   CAFFE_HOST_DEVICE Dtype& At(int r, int q) const { return values[r * pitch + q + 1]; }
-  /// kernel * tile at (r, q); r is not the first row nor the last.
-  CAFFE_HOST_DEVICE Dtype Stencil(const Kernel3x3<Dtype>& kernel, int r, int q) const {
-    Dtype sum = 0;
-    for (int t = 0; t < 9; ++t) sum += kernel.k[t] * At(r - 1 + t / 3, q - 1 + t % 3);
-    return sum;
-  }
-  /// The same with the kernel turned around.
-  CAFFE_HOST_DEVICE Dtype TurnedStencil(const Kernel3x3<Dtype>& kernel, int r, int q) const {
-    Dtype sum = 0;
-    for (int t = 0; t < 9; ++t) sum += kernel.k[8 - t] * At(r - 1 + t / 3, q - 1 + t % 3);
-    return sum;
-  }
 };
 
 /// The blocks of a kernel that forms means over channels: one for each band of each image.
