@@ -94,8 +94,8 @@ struct ImageWalk {
     const int together = std::max(1, Block::kWarp / width), warps = threads / Block::kWarp;
     const int groups = (channels + together - 1) / together;
     const int parts = std::max(1, std::min(warps / groups, height / 4));
-    const int rows = (height + parts - 1) / parts;
-    return std::min(Block::kWarp, (rows + 3) / 4 * 4);
+    const int rows = (height + parts - 1) / parts, most = 32;
+    return std::min(most, (rows + 3) / 4 * 4);
   }
 };
 
