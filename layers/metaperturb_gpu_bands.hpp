@@ -79,12 +79,13 @@ struct Bands {
   }
 };
 
-/// start(Side<S>()) with S the side of the planes if they are among those, of floats, that kernels
-/// are compiled for, else with 0.
+/// A side of planes as a type.
 template <int kSide>
 struct Side {
   static const int side = kSide;
 };
+/// start(Side<S>()) with S the side of the planes if they are among those, of floats, that kernels
+/// are compiled for, else with 0.
 template <typename Dtype, class Start>
 auto WithSide(int height, int width, const Start& start) {
   if constexpr (sizeof(Dtype) == sizeof(float)) {
