@@ -48,8 +48,8 @@ def arguments():
     parser.add_argument("--tasks", type=int, default=0, help="of meta-training; 0, the default: not measured")
     parser.add_argument("--engine", default="", help="of our convolutions: CAFFE or CUDNN; default: the default")
     options = parser.parse_args()
-    if min(options.rounds, options.steps, options.batch - 1) < 1:
-        compare.fail("--rounds and --steps are at least 1, --batch 2")
+    if min(options.rounds, options.steps, options.batch - 1, options.tasks + 1) < 1:
+        compare.fail("--rounds and --steps are at least 1, --batch 2, --tasks 0")
     return options
 
 

@@ -162,7 +162,7 @@ def build(name, formula, classes=10):
 
 
 def share_phi(model):
-    """One phi, with a gradient, for all layers; theta and phi."""
+    """Gives all layers one phi; returns theta, the other parameters, and phi."""
     layers = [module for module in model.modules() if isinstance(module, MetaPerturb)]
     phi = nn.Parameter(layers[0].phi.detach().clone())
     for layer in layers:

@@ -134,10 +134,13 @@ struct Band {
   }
 };
 
-/// Of all planes, that of the warp's index.
+/// Of all planes' bands, that of the index; of all warps, that of the warp.
+CAFFE_HOST_DEVICE inline Band BandOf(const Bands& bands, int index) {
+  const int group = bands.by_per_plane.Quotient(index);
+  return Band(bands, group * bands.together, bands.planes, index - group * bands.per_plane);
+}
 CAFFE_HOST_DEVICE inline Band BandOf(const Bands& bands, const Block& warp) {
-  const int group = bands.by_per_plane.Quotient(warp.index());
-  return Band(bands, group * bands.together, bands.planes, warp.index() - group * bands.per_plane);
+  return BandOf(bands, warp.index());
 }
 
 /// Rows first .. first + kRows - 1 of the band's columns, counted from the band's first one on;

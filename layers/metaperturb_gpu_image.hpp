@@ -69,8 +69,7 @@ struct ImageWalk {
     const int warps = block.threads() / Block::kWarp;
     block.ForEachWarp(0, [&](const Block& warp) {
       for (int i = warp.index() - block.index() * warps; i < strips.warps; i += warps) {
-        const int group = strips.by_per_plane.Quotient(i);
-        Band strip(strips, group * strips.together, channels, i - group * strips.per_plane);
+        Band strip = BandOf(strips, i);
         ForEachLane([&](int lane) {
           if (strip.inside[lane]) return;
           strip.plane[lane] = strip.first;

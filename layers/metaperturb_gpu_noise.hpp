@@ -163,13 +163,12 @@ CAFFE_HOST_DEVICE inline Dtype Softplus(Dtype u) {
   return (u > 0 ? u : Dtype(0)) + std::log1p(std::exp(-std::fabs(u)));
 }
 
-/// softplus' where softplus is z: 1 - e^-z. Floats on a GPU: within 2e-7, absolutely.
+/// softplus' where softplus is z: 1 - e^-z. Floats on a GPU: within 4e-7, absolutely, as the PTX
+/// ISA bounds ex2.approx's relative error by 2^-22.
 template <typename Dtype>
 CAFFE_HOST_DEVICE inline Dtype SoftplusSlope(Dtype z) {
 #ifdef __CUDA_ARCH__
-  if (sizeof(Dtype) == sizeof(float)) {
-    return 1 - NegativePower(z);
-  }
+  if (sizeof(Dtype) == sizeof(float)) return 1 - NegativePower(z);
 #endif
   return -std::expm1(-z);
 }

@@ -205,7 +205,7 @@ TEST(MetaPerturbImageWalk, CoversTheImage) {
           ASSERT_TRUE(walk.strips.rows <= 32 && walk.strips.rows % 4 == 0);
           vector<int> covered(size_t(channels) * walk.area);
           for (int i = 0; i < walk.strips.warps; ++i) {
-            const Band strip = metaperturb::BandOf(walk.strips, Block(i, Block::kWarp, nullptr));
+            const Band strip = metaperturb::BandOf(walk.strips, i);
             ASSERT_TRUE(strip.rows > 0 && strip.rows <= walk.strips.rows);
             ASSERT_TRUE(!walk.in_fours || strip.rows % 4 == 0);
             std::set<int> banks;
