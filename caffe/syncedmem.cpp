@@ -10,22 +10,22 @@ void* AllocateAligned(size_t size) {
   const size_t line = 64;
   void* memory = std::aligned_alloc(line, (size + line) / line * line);
   ENFORCE(memory) << "out of memory: " << size << " bytes asked for";
-  std::memset(memory, 0, size);
   return memory;
+}
+
+// Pinning takes far longer than copying a few numbers by way of the driver's own pinned memory.
+void* AllocateHost(size_t size, bool* pinned) {
+  const bool pins = Caffe::mode() == Caffe::GPU && size >= 64 << 10;
+  void* memory = pins ? Device::Get().AllocateHost(size) : nullptr;
+  *pinned = memory != nullptr;
+  return *pinned ? memory : AllocateAligned(size);
 }
 
 }  // namespace
 
-// Pinning takes far longer than copying a few numbers by way of the driver's own pinned memory.
 void CaffeMallocHost(void** ptr, size_t size, bool* use_cuda) {
-  const bool pins = Caffe::mode() == Caffe::GPU && size >= 64 << 10;
-  *ptr = pins ? Device::Get().AllocateHost(size) : nullptr;
-  *use_cuda = *ptr != nullptr;
-  if (*use_cuda) {
-    std::memset(*ptr, 0, size);
-  } else {
-    *ptr = AllocateAligned(size);
-  }
+  *ptr = AllocateHost(size, use_cuda);
+  std::memset(*ptr, 0, size);
 }
 
 void CaffeFreeHost(void* ptr, bool use_cuda) {
@@ -42,9 +42,11 @@ SyncedMemory::~SyncedMemory() {
   if (own_gpu_) Device::Get().Free(gpu_);
 }
 
+// Not cleared: what is never written takes no memory of the machine, and memory that blobs of
+// several sizes and layouts share (Net::ReuseMemory) is mostly written in part.
 void SyncedMemory::AllocatePlain() {
   if (plain_) return;
-  CaffeMallocHost(&plain_, size_, &pinned_plain_);
+  plain_ = AllocateHost(size_, &pinned_plain_);
   own_plain_ = true;
 }
 
@@ -76,11 +78,14 @@ void SyncedMemory::AllocateBlocked(const ChannelBlocks& layout) {
 }
 
 void SyncedMemory::ToPlain() {
+  if (plain_valid_) return;
   AllocatePlain();
-  if (!plain_valid_ && blocked_valid_) {
+  if (blocked_valid_) {
     BlocksToPlain(layout_, blocked_, static_cast<float*>(plain_));
-  } else if (!plain_valid_ && gpu_valid_) {
+  } else if (gpu_valid_) {
     Device::Get().CopyToHost(plain_, gpu_, size_);
+  } else {
+    std::memset(plain_, 0, size_);
   }
   plain_valid_ = true;
 }

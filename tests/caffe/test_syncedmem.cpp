@@ -1,6 +1,10 @@
 #include "caffe/syncedmem.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 namespace caffe {
 namespace {
@@ -77,6 +81,28 @@ TEST(SyncedMemory, OverwritingCopiesNothing) {
   memory.overwrite_cpu_data();
   EXPECT_EQ(1, memory.block());
   EXPECT_EQ(before, ReorderCount());
+}
+
+// Memory of the machine behind `size` bytes.
+size_t Resident(const void* begin, size_t size) {
+  const size_t page = sysconf(_SC_PAGESIZE), address = reinterpret_cast<uintptr_t>(begin);
+  const size_t first = address / page * page, pages = (address + size - first + page - 1) / page;
+  vector<unsigned char> states(pages);
+  EXPECT_EQ(0, mincore(reinterpret_cast<void*>(first), pages * page, states.data()));
+  return page * std::count_if(states.begin(), states.end(), [](int state) { return state & 1; });
+}
+
+// As where blobs of different sizes and layouts share a memory (Net::ReuseMemory).
+TEST(SyncedMemory, WhatNobodyWritesTakesNoMemory) {
+  const size_t size = 64 << 20;  // more than malloc keeps when it is freed
+  const size_t little = 4 << 20;
+  SyncedMemory memory(size);
+  char* plain = static_cast<char*>(memory.overwrite_cpu_data());
+  EXPECT_LT(Resident(plain, size), little);
+  std::fill_n(plain, 1000, 1);
+  const float* blocked = memory.mutable_cpu_blocked({8, 1, 12, size / 64}, false);
+  EXPECT_LT(Resident(blocked, size), little);
+  EXPECT_LT(Resident(plain, size), little);
 }
 
 TEST(SyncedMemory, LayoutsThatArePlainNeedNoSecondCopy) {
