@@ -42,6 +42,8 @@ namespace caffe {
 /// In float, a ReLU that works in place on the top is computed in the same pass.
 /// A layer with no `param` entry keeps phi fixed (without a file it warns); `param { name: "phi" }`
 /// shares and learns it.
+/// Weights that hold a layer of this name (--weights, a snapshot) bring all four blobs, whatever
+/// file `phi` names: for another phi, or to anneal anew, the layer needs another name.
 ///
 /// Errors: TRAIN with N = 1; x without four axes, or with another number of channels than before;
 /// phi of another size; a missing or damaged phi file; in-place use; noise_coeff outside of [0, 1],

@@ -9,7 +9,7 @@ namespace {
 class InsertText : public testing::TempDirTest {
  protected:
   // What the text of a network becomes.
-  string Inserted(const string& text, const string& flags = "--phi=none") {
+  string Inserted(const string& text, const string& flags = "--phi=none --spatial_norm_factor=32") {
     Write("in.prototxt", text);
     EXPECT_EQ(Run("metaperturb", "insert --model=in.prototxt --output=out.prototxt " + flags), 0)
         << output_;

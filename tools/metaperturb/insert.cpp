@@ -15,6 +15,7 @@
 #include "layers/read_phi.hpp"
 #include "tools/metaperturb/commands.hpp"
 #include "tools/metaperturb/edited_text.hpp"
+#include "tools/metaperturb/input_height.hpp"
 #include "tools/metaperturb/shipped_phi.hpp"
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
@@ -26,7 +27,8 @@ DEFINE_string(phi, "",
               "File with phi, for the new layers' metaperturb_param.phi; default: the one that "
               "comes with the project, with --shared none; none: phi is drawn at random");
 DEFINE_bool(shared, false, "Name phi \"phi\", so that the meta-solver can learn it");
-DEFINE_double(spatial_norm_factor, 32, "Height of the network's input (generate: what it takes)");
+DEFINE_double(spatial_norm_factor, 32,
+              "Height of the network's input; default: what the network tells, else 32");
 DEFINE_string(
     host, metaperturb::kHasField ? "metaperturb" : "caffe",
     "Where the network is to run: metaperturb (metaperturb_param), or caffe, a Caffe that "
@@ -149,12 +151,25 @@ metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
 }
 
 // What was inserted, for the user.
+std::string InsertMetaPerturb(const caffe::NetParameter& net, caffe::NetParameter* out) {
+  metaperturb::InsertOptions options = InsertOptionsFromFlags();
+  std::string text = " MetaPerturb layers inserted";
+  if (gflags::GetCommandLineFlagInfoOrDie("spatial_norm_factor").is_default) {
+    const int height = metaperturb::InputHeight(net);
+    if (height == 0) {
+      LOG(WARNING) << FLAGS_model << ": no layer tells the height of the images (crop_size, or a "
+                   << "shape); --spatial_norm_factor=HEIGHT, where it is not 32";
+    } else if (height != 32) {
+      options.param.set_spatial_norm_factor(static_cast<float>(height));
+      text += ", for images " + std::to_string(height) + " pixels high";
+    }
+  }
+  return std::to_string(metaperturb::InsertMetaPerturb(net, options, out)) + text;
+}
+
 std::string Insert(const caffe::NetParameter& net, caffe::NetParameter* out) {
   CheckFlags();
-  if (FLAGS_regularizer == "metaperturb") {
-    const int count = metaperturb::InsertMetaPerturb(net, InsertOptionsFromFlags(), out);
-    return std::to_string(count) + " MetaPerturb layers inserted";
-  }
+  if (FLAGS_regularizer == "metaperturb") return InsertMetaPerturb(net, out);
   const metaperturb::RegularizerOptions options = RegularizerOptionsFromFlags();
   const int count = metaperturb::InsertRegularizer(net, options, out);
   return options.type + " in " + std::to_string(count) + (count == 1 ? " place" : " places");

@@ -23,7 +23,7 @@ constexpr char kUsage[] =
     "              --source=LMDB --output=FOLDER [--groups=5] [--seed=N]\n"
     "  insert    puts MetaPerturb layers into a network, or a regulariser to compare with\n"
     "              --model=IN.prototxt --output=OUT.prototxt [--phi=FILE] [--shared]\n"
-    "              [--spatial_norm_factor=H] [--anneal_iter=N]\n"
+    "              [--spatial_norm_factor=HEIGHT] [--anneal_iter=N]\n"
     "              [--regularizer=cutout|dropblock|information_dropout|label_smoothing|\n"
     "               manifold_mixup|mixup|stochastic_depth]\n"
     "  generate  writes the definition of a model, one file or a folder with its solvers\n"
