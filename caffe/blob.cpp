@@ -171,9 +171,10 @@ void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
                      << Join(shape_);
     ReshapeLike(source);
   }
+  if ((copy_diff ? diff() : data()) == (copy_diff ? source.diff() : source.data())) return;
   const bool on_gpu = Caffe::mode() == Caffe::GPU;
   const auto in_device = [&](const Dtype* from, Dtype* to) {
-    if (from != to) Device::Get().CopyInDevice(to, from, count_ * sizeof(Dtype));
+    Device::Get().CopyInDevice(to, from, count_ * sizeof(Dtype));
   };
   if (copy_diff && on_gpu) {
     in_device(source.gpu_diff(), overwrite_gpu_diff());

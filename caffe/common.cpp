@@ -1,5 +1,8 @@
 #include "caffe/common.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -34,7 +37,15 @@ Caffe& Caffe::Get() {
   return instance;
 }
 
+// A file that is opened where one of these is closed would get its number, and what is printed.
+void OpenStandardStreams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDWR);  // takes the lowest free number
+  }
+}
+
 void GlobalInit(int* pargc, char*** pargv) {
+  OpenStandardStreams();
   FLAGS_logtostderr = true;
   FLAGS_log_year_in_prefix = false;  // Caffe's log lines, as parse_log.py reads them
   if (IsHelpAsked(*pargc, *pargv)) {

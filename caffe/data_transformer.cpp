@@ -7,6 +7,17 @@
 
 namespace caffe {
 
+namespace {
+
+// Whether the last three axes are these, and those before them 1.
+template <typename Dtype>
+bool IsImage(const Blob<Dtype>& blob, int channels, int height, int width) {
+  return blob.num_axes() >= 3 && blob.count() == channels * height * width &&
+         blob.shape(-3) == channels && blob.shape(-2) == height && blob.shape(-1) == width;
+}
+
+}  // namespace
+
 template <typename Dtype>
 DataTransformer<Dtype>::DataTransformer(const TransformationParameter& param, Phase phase)
     : param_(param), phase_(phase) {
@@ -17,7 +28,11 @@ DataTransformer<Dtype>::DataTransformer(const TransformationParameter& param, Ph
   if (param_.has_mean_file()) {
     BlobProto proto;
     ReadProtoFromBinaryFileOrDie(param_.mean_file(), &proto);
-    data_mean_.FromProto(proto);
+    try {
+      data_mean_.FromProto(proto);
+    } catch (const Error& e) {
+      throw Error(param_.mean_file() + ": " + e.what());
+    }
   }
   mean_values_.assign(param_.mean_value().begin(), param_.mean_value().end());
 }
@@ -89,8 +104,8 @@ vector<int> DataTransformer<Dtype>::InferBlobShape(const vector<cv::Mat>& mat_ve
 template <typename Dtype>
 ImageWindows DataTransformer<Dtype>::Windows(int channels, int height, int width) const {
   const vector<int> after = ShapeAfterCrop(channels, height, width);
-  ENFORCE(!param_.has_mean_file() || data_mean_.count() == channels * height * width)
-      << param_.mean_file() << ": the mean has " << data_mean_.count() << " values, an image has "
+  ENFORCE(!param_.has_mean_file() || IsImage(data_mean_, channels, height, width))
+      << param_.mean_file() << ": the mean has shape " << data_mean_.shape_string() << ", an image "
       << channels << "x" << height << "x" << width;
   ENFORCE(mean_values_.size() <= 1 || static_cast<int>(mean_values_.size()) == channels)
       << mean_values_.size() << " mean_value entries for " << channels << " channels";

@@ -28,6 +28,7 @@ void Layer<Dtype>::SetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<D
 
 template <typename Dtype>
 Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+  if (absorbed_) return 0;
   Reshape(bottom, top);
   pass_ = next_pass_++;
   if (Caffe::mode() == Caffe::GPU) {
@@ -58,6 +59,7 @@ Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom, const vector<Blo
 template <typename Dtype>
 void Layer<Dtype>::Backward(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom) {
+  if (absorbed_) return;
   if (Caffe::mode() == Caffe::GPU) {
     Backward_gpu(top, propagate_down, bottom);
   } else {

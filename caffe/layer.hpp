@@ -84,6 +84,8 @@ class Layer {
   /// Asks this layer to compute `next` too from now on, forward and backward, gradients of its
   /// parameters included; true when it will. `next` is then not run any more.
   virtual bool Absorb(Layer*) { return false; }
+  /// Another layer computes this one: Forward and Backward do nothing from now on.
+  void set_absorbed() { absorbed_ = true; }
 
   // Beyond Caffe's API: memory. A layer that says what its Backward does not need lets Net use the
   // memory of activations and gradients for others; the defaults are always right.
@@ -94,8 +96,8 @@ class Layer {
   /// Per bottom: whether Backward may let its diff share memory, with the top's or each other's.
   virtual void AllowSharedDiffs(const vector<bool>&) {}
 
-  /// Whether Backward, after a Forward in place, computes from what Forward wrote: a layer behind
-  /// that writes there, too, would take it away.
+  /// Whether Backward, after a Forward in place (and otherwise where BackwardReadsTop), computes
+  /// from what Forward wrote: a layer behind that writes there, too, would take it away.
   virtual bool BackwardReadsItsOutput() const { return false; }
 
   // Beyond Caffe's API: what makes random layers and data layers resumable. Forward calls are
@@ -137,6 +139,7 @@ class Layer {
   uint64_t next_pass_ = 0;
   uint64_t pass_ = 0;
   uint64_t random_key_;
+  bool absorbed_ = false;
 
   DISABLE_COPY_AND_ASSIGN(Layer);
 };

@@ -37,6 +37,9 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   CHECK_GE(start, 0);
   CHECK_LT(end, static_cast<int>(layers_.size()));
   if (start == 0) ++next_pass_;
+  for (Blob<Dtype>* input : net_input_blobs_) {
+    if (input->data()) input->data()->PlainMayHaveChanged();
+  }
   Dtype loss = 0;
   for (int i = start; i <= end; ++i) {
     for (Callback* callback : before_forward_) callback->run(i);

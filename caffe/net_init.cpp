@@ -303,6 +303,7 @@ void Net<Dtype>::FuseLayers() {
       if (param.propagate_down_size() > 0 && !param.propagate_down(0)) break;
       if (!layers_[leader]->Absorb(layers_[next].get())) break;
       computed_by_[next] = leader;
+      layers_[next]->set_absorbed();
       if (layer_need_backward_[next]) layer_need_backward_[leader] = true;
       VLOG(1) << "Layer " << layer_names_[leader] << " computes " << layer_names_[next] << ", too";
     }
@@ -319,7 +320,9 @@ void Net<Dtype>::WarnOfLostOutputs() const {
     const vector<int>& top = top_id_vecs_[i];
     const int leader = computed_by_[i];
     if (!layer_need_backward_[leader] || top.size() != 1) continue;
-    if (bottom_id_vecs_[i] != top || !layers_[i]->BackwardReadsItsOutput()) continue;
+    const bool in_place = bottom_id_vecs_[i] == top;
+    if (!layers_[i]->BackwardReadsItsOutput()) continue;
+    if (!in_place && !layers_[i]->BackwardReadsTop()) continue;         // it takes its bottom there
     if (leader != i && !layers_[leader]->BackwardReadsTop()) continue;  // it computes that anew
     const bool sign_is_enough = string(layers_[i]->type()) == "ReLU";
     for (int k = i + 1; k < count; ++k) {
@@ -328,7 +331,8 @@ void Net<Dtype>::WarnOfLostOutputs() const {
       }
       LOG(WARNING) << "layer '" << layer_names_[k] << "' (" << layers_[k]->type()
                    << ") works in place on what layer '" << layer_names_[i] << "' ("
-                   << layers_[i]->type() << ") wrote in place and needs for its gradient, which "
+                   << layers_[i]->type() << ") wrote" << (in_place ? " in place" : "")
+                   << " and needs for its gradient, which "
                    << "will be wrong; give it another top";
       break;
     }

@@ -211,6 +211,8 @@ void Solver<Dtype>::InitTestNets() {
     test_files_.push_back(file);
     test_nets_.back()->set_debug_info(param_.debug_info());
     LoadWeights(param_, test_nets_.back().get());
+    // Now rather than at the first test, so that layers that do not fit are found before training.
+    InFile(file, [&] { test_nets_.back()->ShareTrainedLayersWith(net_.get()); });
   }
   test_passes_.assign(test_nets_.size(), 0);
 }
@@ -227,15 +229,21 @@ int Solver<Dtype>::ImagesPerIteration() const {
 }
 
 template <typename Dtype>
+void Solver<Dtype>::CheckLoss(Dtype loss) const {
+  const string& file = TrainFile();
+  ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss << ", from "
+                               << SourceOfLoss(*net_) << (file.empty() ? "" : " in " + file)
+                               << "; a smaller base_lr or clip_gradients may help";
+}
+
+template <typename Dtype>
 Dtype Solver<Dtype>::AccumulateGradients() {
   const string file = TrainFile();
   Dtype sum = 0;
   for (int i = 0; i < param_.iter_size(); ++i) {
     Dtype loss = 0;
     InFile(file, [&] { net_->Forward(&loss); });
-    ENFORCE(std::isfinite(loss)) << "iteration " << iter_ << ": loss is " << loss << ", from "
-                                 << SourceOfLoss(*net_) << (file.empty() ? "" : " in " + file)
-                                 << "; a smaller base_lr or clip_gradients may help";
+    CheckLoss(loss);
     InFile(file, [&] { net_->Backward(); });
     sum += loss;
   }
@@ -332,6 +340,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     Dtype loss = 0;
     // Of the final weights, for the log only; behind the test, as it moves running statistics.
     InFile(TrainFile(), [&] { net_->Forward(&loss); });
+    CheckLoss(loss);
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
   }

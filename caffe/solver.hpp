@@ -47,7 +47,8 @@ class Solver {
   void Solve(const string& resume_file) { Solve(resume_file.c_str()); }
   void Step(int iters);
   void Restore(const char* resume_file);
-  /// Writes PREFIX_iter_N.caffemodel and PREFIX_iter_N.solverstate.
+  /// Writes PREFIX_iter_N.caffemodel and PREFIX_iter_N.solverstate; throws where a weight or a
+  /// running statistic is not finite.
   void Snapshot();
   /// From now on a snapshot removes the files of all but the `count` newest; 0 (the default): none.
   void set_snapshot_keep(int count) { snapshot_keep_ = count; }
@@ -114,6 +115,9 @@ class Solver {
   /// Of the net that is trained; empty where the solver's file has the net itself.
   const string& TrainFile() const { return param_.has_net() ? param_.net() : param_.train_net(); }
   Dtype AccumulateGradients();
+  /// Throws where the training has diverged.
+  void CheckLoss(Dtype loss) const;
+  void CheckWeights() const;
   void LogIteration();
   int ImagesPerIteration() const;
 

@@ -1,4 +1,6 @@
 // Snapshots: what a solver writes, and how it starts from that.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "caffe/solver.hpp"
@@ -37,7 +39,15 @@ uint32_t ChecksumOf(SolverState state) {
 template <typename Dtype>
 void Solver<Dtype>::CheckSnapshotWritePermissions() {
   const bool at_the_end = param_.snapshot_after_train() && param_.has_snapshot_prefix();
-  if (!Caffe::root_solver() || (!param_.snapshot() && !at_the_end)) return;
+  if (!Caffe::root_solver()) return;
+  if (!param_.snapshot() && !at_the_end) {
+    try {
+      if (param_.has_snapshot_prefix()) CheckSnapshotPrefix(param_.snapshot_prefix());
+    } catch (const Error& e) {
+      LOG(WARNING) << e.what() << ": a training that is stopped leaves no snapshot";
+    }
+    return;
+  }
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot is set, but snapshot_prefix is not";
   CheckSnapshotPrefix(param_.snapshot_prefix());
 }
@@ -62,10 +72,28 @@ string Solver<Dtype>::SnapshotToHDF5() {
   throw Error(SnapshotFilename(".caffemodel.h5") + ": HDF5 snapshots are not supported");
 }
 
+// Before a good snapshot is replaced by one of no use.
+template <typename Dtype>
+void Solver<Dtype>::CheckWeights() const {
+  const auto& layers = net_->layers();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    for (size_t j = 0; j < layers[i]->blobs().size(); ++j) {
+      const Blob<Dtype>& blob = *layers[i]->blobs()[j];
+      const Dtype* end = blob.cpu_data() + blob.count();
+      const Dtype* bad =
+          std::find_if(blob.cpu_data(), end, [](Dtype value) { return !std::isfinite(value); });
+      ENFORCE(bad == end) << "iteration " << iter_ << ": the training has diverged: a value of "
+                          << "parameter " << j << " of layer '" << net_->layer_names()[i] << "' is "
+                          << *bad << "; no snapshot is written";
+    }
+  }
+}
+
 template <typename Dtype>
 void Solver<Dtype>::Snapshot() {
   CHECK(Caffe::root_solver());
   progress_.ClearBar();
+  CheckWeights();
   SnapshotSolverState(param_.snapshot_format() == SolverParameter::HDF5 ? SnapshotToHDF5()
                                                                         : SnapshotToBinaryProto());
   snapshot_iter_ = iter_;
@@ -135,6 +163,11 @@ void CheckSnapshot(const SolverState& state, const string& state_file) {
 void CheckSnapshot(const string& state_file) {
   SolverState state;
   ReadProtoFromBinaryFileOrDie(state_file, &state);
+  // Cut off between two fields, a file can still be read. Upstream writes these, in this order.
+  ENFORCE(state.has_iter() && state.has_learned_net() && state.has_current_step())
+      << state_file << ": is cut off, or no .solverstate file";
+  LOG_IF(WARNING, !state.run_state().has_checksum())
+      << state_file << ": has no checksum: it is another program's, or cut off";
   CheckSnapshot(state, state_file);
 }
 
@@ -150,6 +183,8 @@ template string Solver<float>::SnapshotToBinaryProto();
 template string Solver<double>::SnapshotToBinaryProto();
 template string Solver<float>::SnapshotToHDF5();
 template string Solver<double>::SnapshotToHDF5();
+template void Solver<float>::CheckWeights() const;
+template void Solver<double>::CheckWeights() const;
 template void Solver<float>::Snapshot();
 template void Solver<double>::Snapshot();
 template void Solver<float>::Restore(const char*);

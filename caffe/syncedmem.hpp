@@ -46,6 +46,9 @@ class SyncedMemory {
   /// The same for writing. `keep` false: the caller writes every element, zeros beyond the channels
   /// included, and nothing is copied to begin with.
   float* mutable_cpu_blocked(const ChannelBlocks& layout, bool keep);
+  /// Whoever kept a pointer to the plain copy may have written there since: where it is valid, the
+  /// blocked copy is not any more.
+  void PlainMayHaveChanged() { blocked_valid_ = blocked_valid_ && !plain_valid_; }
   /// The plain memory for a caller who writes all of it.
   void* overwrite_cpu_data();
   /// The same on the device.

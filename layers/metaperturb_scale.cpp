@@ -8,6 +8,8 @@ namespace metaperturb {
 template <typename Dtype>
 void ChannelScale<Dtype>::Reshape(int num, int channels, int lanes, double C_share,
                                   double H_share) {
+  // What the backward pass needs stays where nothing changes.
+  const bool same_statistics = channels == channels_ && lanes == lanes_;
   num_ = num;
   channels_ = channels;
   lanes_ = lanes;
@@ -17,8 +19,9 @@ void ChannelScale<Dtype>::Reshape(int num, int channels, int lanes, double C_sha
   f_.resize(num * per_image);
   df_.resize(num * per_image);
   ds_.resize(size_t(num) * lanes);
-  s_.assign(lanes, Dtype(0));
   ds_sum_.resize(lanes);
+  if (same_statistics) return;
+  s_.assign(lanes, Dtype(0));
   for (auto* values : {&mean_, &variance_, &constant_, &of_mean_}) values->assign(per_image, 0);
 }
 

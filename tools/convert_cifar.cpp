@@ -7,6 +7,7 @@
 
 #include "tools/common/cifar_file.hpp"
 #include "tools/common/subset_flags.hpp"
+#include "util/comma_list.hpp"
 
 DEFINE_string(input, "", "Files (.bin), separated by commas, plain or gzip");
 DEFINE_string(output, "", "The LMDB to write; it must not exist");
@@ -23,8 +24,7 @@ void Convert() {
   Records records(FLAGS_label.empty()     ? Records::CIFAR10
                   : FLAGS_label == "fine" ? Records::CIFAR100_FINE
                                           : Records::CIFAR100_COARSE);
-  std::stringstream files(FLAGS_input);
-  for (std::string file; std::getline(files, file, ',');) {
+  for (const std::string& file : caffe::SplitAtCommas(FLAGS_input)) {
     records.Add(file, metaperturb::ReadMaybeGzip(file));
   }
   metaperturb::WriteSubset(FLAGS_output, records.labels(), [&](int i) { return records.Image(i); });

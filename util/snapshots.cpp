@@ -1,12 +1,13 @@
 #include "util/snapshots.hpp"
 
 #include <glog/logging.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "util/error.hpp"
@@ -90,13 +91,13 @@ void PruneSnapshots(const std::string& prefix, const std::vector<std::string>& e
 }
 
 void CheckSnapshotPrefix(const std::string& prefix) {
-  const std::string probe = prefix + ".probe";
-  errno = 0;
-  const bool good = std::ofstream(probe).good();
-  const int error = errno;
-  ENFORCE(good) << "snapshot_prefix '" << prefix << "' cannot be written: " << std::strerror(error);
-  std::error_code ignored;
-  fs::remove(probe, ignored);
+  // As long as the longest name of a snapshot, and nobody's yet.
+  std::string probe = prefix + "_iter_0000000000.solverstate.XXXXXX";
+  const int file = mkstemp(&probe[0]);
+  ENFORCE(file >= 0) << "snapshot_prefix '" << prefix
+                     << "' cannot be written: " << std::strerror(errno);
+  close(file);
+  unlink(probe.c_str());
 }
 
 }  // namespace caffe

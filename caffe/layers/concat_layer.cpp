@@ -47,6 +47,7 @@ int ConcatLayer<Dtype>::CommonBlock(const vector<Blob<Dtype>*>& bottom) const {
 template <typename Dtype>
 void ConcatLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
+  if (top[0] == bottom[0]) return;  // the only bottom
   block_ = CommonBlock(bottom);
   Dtype* y = top[0]->overwrite_cpu_data(block_);
   const int outer = top[0]->count(0, axis_), stride = top[0]->count(axis_);
@@ -62,6 +63,7 @@ template <typename Dtype>
 void ConcatLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
+  if (top[0] == bottom[0]) return;
   const Dtype* dy = top[0]->cpu_diff(block_);
   const int outer = top[0]->count(0, axis_), stride = top[0]->count(axis_);
   for (size_t i = 0; i < bottom.size(); ++i) {

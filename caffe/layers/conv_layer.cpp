@@ -26,10 +26,12 @@ void ReadPair(const char* name, const Repeated& both, bool has_h, int h, bool ha
 }
 
 int OutputExtent(const char* axis, int in, int kernel, int pad, int stride, int dilation) {
-  const int reach = dilation * (kernel - 1) + 1;
-  ENFORCE(in + 2 * pad >= reach) << "kernel of " << axis << " " << reach
-                                 << " exceeds the padded input of " << axis << " " << in + 2 * pad;
-  return (in + 2 * pad - reach) / stride + 1;
+  const int64_t reach = int64_t{dilation} * (kernel - 1) + 1, padded = in + int64_t{2} * pad;
+  ENFORCE(padded >= reach) << "kernel of " << axis << " " << reach
+                           << " exceeds the padded input of " << axis << " " << padded;
+  const int64_t out = (padded - reach) / stride + 1;
+  ENFORCE(out <= INT_MAX) << "pad " << pad << " gives an output of " << axis << " " << out;
+  return static_cast<int>(out);
 }
 
 }  // namespace

@@ -96,7 +96,8 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   for (size_t j = 1; j < bottom.size(); ++j) {
     const Dtype* x = bottom[j]->cpu_data();
     for (int i = 0; i < count; ++i) {
-      if (x[i] > y[i]) {
+      // Of equal values the gradient goes to the second bottom, else to the first, as in Caffe.
+      if (j == 1 ? !(y[i] > x[i]) : x[i] > y[i]) {
         y[i] = x[i];
         winner[i] = static_cast<int>(j);
       }

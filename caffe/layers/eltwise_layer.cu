@@ -33,7 +33,7 @@ struct TakeLarger {
   Dtype* y;
   int* winner;
   CAFFE_HOST_DEVICE void operator()(int i) const {
-    const bool larger = x[i] > so_far[i];
+    const bool larger = is_first ? !(so_far[i] > x[i]) : x[i] > so_far[i];
     y[i] = larger ? x[i] : so_far[i];
     if (larger || is_first) winner[i] = larger ? j : 0;
   }

@@ -18,6 +18,7 @@ class ReLULayer : public NeuronLayer<Dtype> {
   void LayerSetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   const char* type() const override { return "ReLU"; }
   bool BackwardReadsItsOutput() const override { return true; }
+  bool BackwardReadsTop() const override { return false; }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;

@@ -20,8 +20,9 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   int inferred = -1;
   int64_t known = 1;
   for (int i = 0; i < param.shape().dim_size(); ++i) {
+    ENFORCE(param.shape().dim(i) >= -1 && param.shape().dim(i) <= INT_MAX)
+        << "reshape_param: dim " << param.shape().dim(i);
     const int dim = static_cast<int>(param.shape().dim(i));
-    ENFORCE(dim >= -1) << "reshape_param: dim " << dim;
     if (dim == -1) {
       ENFORCE(inferred < 0) << "reshape_param: more than one dim is -1";
       inferred = static_cast<int>(shape.size());

@@ -89,6 +89,12 @@ Dtype SGDSolver<Dtype>::GetLearningRate() {
       << "lr_policy '" << policy << "' needs a stepsize above 0, not " << stepsize;
   ENFORCE(policy != "poly" || param.max_iter() > 0)
       << "lr_policy 'poly' needs a max_iter above 0, not " << param.max_iter();
+  // The formats' defaults, 0, would be a rate of 0, or one that does not change.
+  static const set<string> take_gamma = {"step", "exp", "inv", "multistep", "sigmoid"};
+  ENFORCE(param.has_gamma() || !take_gamma.count(policy))
+      << "lr_policy '" << policy << "' needs gamma";
+  ENFORCE(param.has_power() || (policy != "inv" && policy != "poly"))
+      << "lr_policy '" << policy << "' needs power";
   double rate = base;
   if (policy == "step") {
     this->current_step_ = this->iter_ / param.stepsize();

@@ -142,6 +142,12 @@ CAFFE_INLINE void MapRange(size_t count, const Dtype* u, const Dtype* v, Dtype* 
       return u > 0 ? v : slope * v;                                                             \
     });                                                                                         \
   }                                                                                             \
+  CLONES void ScaledRange(size_t count, Dtype a, const Dtype* x, Dtype* y, Dtype slope) {         \
+    MapRange(count, x, x, y, [=](auto p, auto) CAFFE_INLINED {                                  \
+      const auto t = a * p;                                                                     \
+      return t > 0 ? t : slope * t;                                                             \
+    });                                                                                         \
+  }                                                                                             \
   CLONES void WeightedSumRange(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v,  \
                                Dtype* y, Dtype slope) {                                         \
     MapRange(count, u, v, y, [=](auto p, auto q) CAFFE_INLINED {                                \
@@ -242,8 +248,15 @@ void ReluBackward(size_t count, Dtype slope, const Dtype* x, const Dtype* dy, Dt
 template <typename Dtype>
 void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y,
                  Dtype slope) {
+  if (a == 0 && b != 0) return WeightedSum(count, b, v, Dtype(0), v, y, slope);
   ForEachRange(count, [&](size_t at, size_t n) {
-    WeightedSumRange(n, a, u + at, b, v + at, y + at, slope);
+    if (a == 0) {
+      std::fill(y + at, y + at + n, Dtype(0));
+    } else if (b == 0) {
+      ScaledRange(n, a, u + at, y + at, slope);
+    } else {
+      WeightedSumRange(n, a, u + at, b, v + at, y + at, slope);
+    }
   });
 }
 

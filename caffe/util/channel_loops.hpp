@@ -44,7 +44,8 @@ void ReluForward(size_t count, Dtype slope, const Dtype* x, Dtype* y);
 /// dx = dy (x > 0 ? 1 : slope); x may be r(x) when slope >= 0
 template <typename Dtype>
 void ReluBackward(size_t count, Dtype slope, const Dtype* x, const Dtype* dy, Dtype* dx);
-/// y = r(a u + b v); slope 1 means no ReLU
+/// y = r(a u + b v); slope 1 means no ReLU. What has weight 0 is left out: 0 times infinity is 0
+/// here.
 template <typename Dtype>
 void WeightedSum(size_t count, Dtype a, const Dtype* u, Dtype b, const Dtype* v, Dtype* y,
                  Dtype slope = Dtype(1));

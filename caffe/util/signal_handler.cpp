@@ -13,7 +13,8 @@ bool g_installed = false;
 
 extern "C" void NoteSignal(int signal) {
   if (signal == SIGINT) g_interrupted = 1;
-  if (signal == SIGTERM) g_terminated = 1;
+  // Whoever read the log is gone, as `tee` is before us when Ctrl-C is pressed.
+  if (signal == SIGTERM || signal == SIGPIPE) g_terminated = 1;
   if (signal == SIGHUP) g_hung_up = 1;
 }
 
@@ -22,7 +23,7 @@ void Install(void (*handler)(int)) {
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
     PCHECK(sigaction(signal, &action, nullptr) == 0) << "sigaction";
   }
 }

@@ -5,7 +5,8 @@
 
 namespace caffe {
 
-/// While it lives, SIGINT and SIGHUP become the solver actions given here and SIGTERM becomes STOP.
+/// While it lives, SIGINT and SIGHUP become the solver actions given here, and SIGTERM and SIGPIPE
+/// (nobody reads what is printed any more) become STOP.
 /// The same signal again, before the first has been acted upon, changes nothing.
 /// There may be one at a time.
 class SignalHandler {

@@ -160,7 +160,15 @@ TEST_F(DataTransformerTest, Errors) {
   const Datum datum = ByteDatum(3, 4, 5, 0);
   EXPECT_ERROR(Apply("crop_size: 5", TEST, datum), "crop_size 5 exceeds the image's 4x5");
   EXPECT_ERROR(Apply("mean_value: 1 mean_value: 2", TEST, datum), "2 mean_value entries for 3");
-  EXPECT_ERROR(Apply(MeanFile(3, 4, 4), TEST, datum), "mean.binaryproto: the mean has 48 values");
+  EXPECT_ERROR(Apply(MeanFile(3, 4, 4), TEST, datum),
+               "mean.binaryproto: the mean has shape 1 3 4 4 (48), an image 3x4x5");
+  EXPECT_ERROR(Apply(MeanFile(3, 5, 4), TEST, datum), "the mean has shape 1 3 5 4 (60)");
+  BlobProto cut;
+  MeanFile(3, 4, 5);
+  ReadProtoFromBinaryFile(Path("mean.binaryproto"), &cut);
+  cut.mutable_data()->RemoveLast();
+  WriteProtoToBinaryFile(cut, Path("cut"));
+  EXPECT_ERROR(Apply("mean_file: '" + Path("cut") + "'", TEST, datum), Path("cut") + ": blob has");
   EXPECT_ERROR(Apply("mean_file: 'a' mean_value: 1", TEST, datum), "mean_file and mean_value");
   EXPECT_ERROR(Apply("force_color: true force_gray: true", TEST, datum), "force_color");
   EXPECT_ERROR(Apply("mean_file: '" + Path("none") + "'", TEST, datum), Path("none"));

@@ -343,6 +343,15 @@ TEST(NetInit, OutputsThatALayerInPlaceTakesAway) {
   const string normalized = in_place("BatchNorm") + in_place("ReLU") + in_place("Scale");
   EXPECT_EQ(Warnings<float>(normalized, part), 0);
   EXPECT_EQ(Warnings<double>(normalized, part), 1);
+  // Not in place themselves, most take the gradient from what they wrote, too.
+  const auto apart = [](const string& type) {
+    return "layer { name: 'p' type: '" + type +
+           "' bottom: 'a' top: 'p' } "
+           "layer { name: 's' type: 'Scale' bottom: 'p' top: 'p' } "
+           "layer { name: 'z' type: 'Reduction' bottom: 'p' top: 'z' loss_weight: 1 } ";
+  };
+  EXPECT_EQ(Warnings(apart("Sigmoid"), "wrote and needs for its gradient"), 1);
+  EXPECT_EQ(Warnings(apart("ReLU"), "wrote and needs for its gradient"), 0);
 }
 
 TEST(NetInit, Errors) {

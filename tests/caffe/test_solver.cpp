@@ -68,6 +68,13 @@ TEST_F(SolverTest, BadParameters) {
   EXPECT_ERROR(make("lr_policy: 'step'"), "needs a stepsize above 0, not 0");
   EXPECT_ERROR(make("lr_policy: 'poly'"), "needs a max_iter above 0, not 0");
   EXPECT_ERROR(make("gamma: -1"), "gamma is -1");
+  for (const string policy : {"step' stepsize: 2", "exp'", "inv' power: 1",
+                              "multistep' stepvalue: 2", "sigmoid' stepsize: 2"}) {
+    EXPECT_ERROR(make("lr_policy: '" + policy), "' needs gamma");
+  }
+  for (const string policy : {"inv' gamma: 1", "poly' max_iter: 9"}) {
+    EXPECT_ERROR(make("lr_policy: '" + policy), "' needs power");
+  }
   EXPECT_ERROR(make("regularization_type: 'L3'"), "unknown regularization_type 'L3'");
   EXPECT_ERROR(make("iter_size: 0"), "iter_size is 0");
   EXPECT_ERROR(make("average_loss: 0"), "average_loss is 0");

@@ -70,6 +70,26 @@ TEST_F(SolverSnapshotTest, UnwritablePrefixIsFoundFirst) {
 TEST_F(SolverSnapshotTest, LookingLeavesNoFile) {
   Make("snapshot: 1");
   EXPECT_EQ(Files(), 0);
+  Write("run.probe", "the user's");
+  Make("snapshot: 1");
+  EXPECT_EQ(Files(), 1);
+  EXPECT_EQ(Read("run.probe"), "the user's");
+  const string long_name(240, 'x');  // which "_iter_..." makes too long
+  EXPECT_ERROR(Make("snapshot: 1 snapshot_prefix: '" + Path(long_name) + "'"), "name too long");
+}
+
+TEST_F(SolverSnapshotTest, DivergedWeightsReplaceNoSnapshot) {
+  const auto solver = Make();
+  solver->set_snapshot_keep(1);
+  solver->Step(1);
+  solver->Snapshot();
+  solver->Step(1);
+  solver->net()->learnable_params()[0]->mutable_cpu_data()[0] =
+      std::numeric_limits<float>::infinity();
+  EXPECT_ERROR(solver->Snapshot(),
+               "iteration 2: the training has diverged: a value of parameter 0");
+  EXPECT_TRUE(Exists("run_iter_1.solverstate") && Exists("run_iter_1.caffemodel"));
+  EXPECT_EQ(Files(), 2);
 }
 
 TEST_F(SolverSnapshotTest, DamagedWeights) {

@@ -266,5 +266,44 @@ TEST_F(CaffeTool, SignalsTakeASnapshotAndEndCleanly) {
   }
 }
 
+// As with `caffe train 2>&1 | tee log` and Ctrl-C, which ends tee first.
+TEST_F(CaffeTool, AReaderOfTheLogThatEndsTakesASnapshot) {
+  Write("solver.prototxt", string(kSolver) + "max_iter: 1000000000 snapshot_prefix: 'piped'");
+  const string command = "cd " + directory_ + " && timeout 120 bash -c '" + Program() +
+                         " train --solver=solver.prototxt 2>&1 | sed \"/Starting Opt/q\" >log'";
+  std::system(command.c_str());
+  int models = 0, states = 0;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    models += entry.path().extension() == ".caffemodel";
+    states += entry.path().extension() == ".solverstate";
+  }
+  EXPECT_GT(models, 0);
+  EXPECT_EQ(models, states);
+}
+
+TEST_F(CaffeTool, TestNetThatDoesNotFitIsFoundFirst) {
+  string other = Read("net.prototxt");
+  const size_t at = other.find("num_output: ");
+  ASSERT_NE(at, string::npos);
+  other.insert(at + 12, "1");
+  Write("other.prototxt", other);
+  Write("solver.prototxt",
+        "train_net: 'net.prototxt' test_net: 'other.prototxt' test_iter: 1 test_interval: 100"
+        " test_initialization: false base_lr: 0.01 lr_policy: 'fixed' max_iter: 200");
+  ExpectError("train --solver=solver.prototxt", {"other.prototxt: ", "cannot be shared"});
+  EXPECT_FALSE(Printed("Starting Optimization"));
+}
+
+// What is opened where a standard stream is closed must not get its number.
+TEST_F(CaffeTool, ClosedStandardStreams) {
+  Write("solver.prototxt", string(kSolver) + "max_iter: 2 snapshot_prefix: 'closed'");
+  const string command =
+      "cd " + directory_ + " && " + Program() + " train --solver=solver.prototxt <&- >&- 2>&-";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  NetParameter net;
+  ReadProtoFromBinaryFile(directory_ + "/closed_iter_2.caffemodel", &net);
+  EXPECT_GT(net.layer_size(), 0);
+}
+
 }  // namespace
 }  // namespace caffe

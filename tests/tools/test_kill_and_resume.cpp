@@ -152,6 +152,18 @@ TEST_F(KillAndResume, ADamagedNewestSnapshotIsNamedAndTheOneBeforeUsed) {
     EXPECT_NE(string::npos, output_.find(part)) << part << " is not in: " << output_;
   }
   EXPECT_TRUE(end == Read("run_iter_3.caffemodel"));
+  // Cut off between two fields, a file can still be read.
+  SolverState cut;
+  ReadProtoFromBinaryFile(Path("run_iter_3.solverstate"), &cut);
+  cut.clear_run_state();
+  cut.clear_current_step();
+  for (const string& bytes : {string(), cut.SerializeAsString()}) {
+    Write("run_iter_3.solverstate", bytes);
+    ASSERT_EQ(0, Run("caffe", train)) << output_;
+    EXPECT_NE(string::npos, output_.find("run_iter_3.solverstate: is cut off")) << output_;
+    EXPECT_NE(string::npos, output_.find("Resuming from run_iter_2.solverstate")) << output_;
+    EXPECT_TRUE(end == Read("run_iter_3.caffemodel"));
+  }
 
   Write("meta.prototxt",
         "net: 'net.prototxt' random_seed: 3 task { name: 'a' train_source: 'db' val_source: 'db' }"

@@ -59,11 +59,14 @@ std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
   return chosen;
 }
 
+const size_t kLongestKey = 511;  // of LMDB
+
 void WriteLmdb(const std::string& output, int count, const std::function<caffe::Datum(int)>& record,
                int log_every, const std::function<std::string(int)>& name) {
   LmdbWriter writer(output);
   for (int i = 0; i < count; ++i) {
-    const std::string key = caffe::format_int(i, 8) + (name ? "_" + name(i) : "");
+    std::string key = caffe::format_int(i, 8) + (name ? "_" + name(i) : "");
+    if (key.size() > kLongestKey) key.resize(kLongestKey);  // the number alone makes it its own
     writer.Put(key, record(i).SerializeAsString());
     if ((i + 1) % log_every == 0 || i + 1 == count) {
       LOG(INFO) << output << ": Processed " << i + 1 << " of " << count << " files.";

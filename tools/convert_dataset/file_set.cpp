@@ -17,11 +17,13 @@ namespace {
 
 const int64_t kKept = 16 << 20;
 
-// What archivers and file managers leave behind.
+// What archivers, file managers and other programs leave behind: hidden files and folders, too.
 bool IsLitter(const std::string& path) {
-  const std::string name = fs::path(path).filename().string();
-  return name.compare(0, 2, "._") == 0 || name == ".DS_Store" || name == "Thumbs.db" ||
-         path.compare(0, 8, "__MACOSX") == 0;
+  for (const fs::path& part : fs::path(path)) {
+    const std::string name = part.string();
+    if (name.size() > 1 && name[0] == '.' && name != "..") return true;
+  }
+  return fs::path(path).filename() == "Thumbs.db" || path.compare(0, 8, "__MACOSX") == 0;
 }
 
 bool DescribesOthers(const std::string& path) {

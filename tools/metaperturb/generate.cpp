@@ -10,6 +10,9 @@
 #include <boost/algorithm/string/join.hpp>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
 
 #include "caffe/common.hpp"
 #include "layers/insert_metaperturb.hpp"
@@ -49,7 +52,14 @@ void Write(const google::protobuf::Message& message, const string& file, const s
   string text;
   google::protobuf::TextFormat::Printer printer;
   CHECK(printer.PrintToString(message, &text));
-  caffe::WriteFile(file, "# " + about + "\n" + text);
+  text = "# " + about + "\n" + text;
+  std::ifstream before(file);
+  const string there(std::istreambuf_iterator<char>(before), {});
+  if (!there.empty() && there != text) {
+    caffe::WriteFile(file + ".old", there);
+    std::cout << file << ": what was there is " << file << ".old now" << std::endl;
+  }
+  caffe::WriteFile(file, text);
 }
 
 int Crop() {

@@ -54,12 +54,14 @@ vector<Column> ReadCsv(const string& file) {
   std::ifstream stream(file);
   string line;
   ENFORCE(std::getline(stream, line)) << file << ": cannot be read, or is empty";
+  if (!line.empty() && line.back() == '\r') line.pop_back();
   vector<Column> columns;
   for (const string& name : Fields(line)) columns.push_back({name, {}});
   ENFORCE(columns[0].name == "iteration")
       << file << ":1: the first column is '" << columns[0].name << "', not 'iteration'";
   for (int number = 2; std::getline(stream, line); ++number) {
     if (stream.eof()) break;  // a row that is being written, or was not finished
+    if (!line.empty() && line.back() == '\r') line.pop_back();
     const vector<string> fields = Fields(line);
     ENFORCE(fields.size() == columns.size())
         << file << ":" << number << ": has " << fields.size() << " values, not " << columns.size();

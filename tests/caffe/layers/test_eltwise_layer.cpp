@@ -67,16 +67,29 @@ TEST(EltwiseLayer, ProductGradientAtZero) {
   EXPECT_EQ(0, b.cpu_diff()[0]);
 }
 
+// Caffe's choice: of the first two bottoms the second, of later ones none.
 TEST(EltwiseLayer, OneOfEqualMaximaGetsTheGradient) {
-  Blob<double> a(1, 1, 1, 1), b(1, 1, 1, 1);
-  FillValues<double>(&a, {3});
-  FillValues<double>(&b, {3});
-  LayerRun<double> run(LayerFromText(Eltwise("operation: MAX")), {&a, &b});
+  Blob<double> a(1, 1, 1, 1), b(1, 1, 1, 1), c(1, 1, 1, 1);
+  for (Blob<double>* blob : {&a, &b, &c}) FillValues<double>(blob, {3});
+  LayerRun<double> run(LayerFromText(Eltwise("operation: MAX")), {&a, &b, &c});
   run.Forward();
   run.top[0]->mutable_cpu_diff()[0] = 2;
   run.Backward();
-  EXPECT_EQ(2, a.cpu_diff()[0]);
-  EXPECT_EQ(0, b.cpu_diff()[0]);
+  EXPECT_EQ(0, a.cpu_diff()[0]);
+  EXPECT_EQ(2, b.cpu_diff()[0]);
+  EXPECT_EQ(0, c.cpu_diff()[0]);
+}
+
+TEST(EltwiseLayer, WhatHasWeightZeroIsLeftOut) {
+  Blob<float> a(1, 1, 1, 1), b(1, 1, 1, 1);
+  FillValues<float>(&a, {std::numeric_limits<float>::infinity()});
+  FillValues<float>(&b, {3});
+  for (const auto& [coeffs, sum] :
+       {std::pair<const char*, float>{"coeff: 0 coeff: 2", 6}, {"coeff: 0 coeff: 0", 0}}) {
+    LayerRun<float> run(LayerFromText(Eltwise(coeffs)), {&a, &b});
+    run.Forward();
+    EXPECT_EQ(run.top[0]->cpu_data()[0], sum) << coeffs;
+  }
 }
 
 TEST(EltwiseLayer, SumKeepsChannelBlocks) {

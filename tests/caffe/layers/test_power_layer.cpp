@@ -47,6 +47,16 @@ TEST(PowerLayer, ScaleZeroIsTheConstantAlways) {
   }
 }
 
+TEST(PowerLayer, ScaleOfInfinityIsInfinity) {
+  const double inf = std::numeric_limits<double>::infinity();
+  Blob<double> x(1, 1, 1, 3), dy(1, 1, 1, 3);
+  FillValues(&x, {inf, -inf, 1});
+  FillValues(&dy, {1, 2, inf});
+  const auto run = RunNeuron(LayerFromText("type: 'Power' power_param { scale: 2 }"), x, dy);
+  EXPECT_EQ((std::vector<double>{inf, -inf, 2}), run.y);
+  EXPECT_EQ((std::vector<double>{2, 4, inf}), run.dx);
+}
+
 TEST(PowerLayer, NotInPlaceUnlessLinear) {
   Blob<float> x(1, 1, 1, 1), dy(1, 1, 1, 1);
   EXPECT_ERROR(RunNeuron(LayerFromText("type: 'Power' power_param { power: 2 }"), x, dy, true),
