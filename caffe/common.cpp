@@ -27,6 +27,13 @@ uint64_t SeedFromSystem() {
   std::_Exit(1);
 }
 
+// A file that is opened where one of these is closed would get its number, and what is printed.
+void OpenStandardStreams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDWR);  // takes the lowest free number
+  }
+}
+
 }  // namespace
 
 Caffe::Caffe() = default;
@@ -35,13 +42,6 @@ Caffe::~Caffe() = default;
 Caffe& Caffe::Get() {
   static thread_local Caffe instance;
   return instance;
-}
-
-// A file that is opened where one of these is closed would get its number, and what is printed.
-void OpenStandardStreams() {
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDWR);  // takes the lowest free number
-  }
 }
 
 void GlobalInit(int* pargc, char*** pargv) {
