@@ -6,6 +6,7 @@ namespace caffe {
 template <typename Dtype>
 void ConcatLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
+  if (top[0] == bottom[0]) return;  // the only bottom
   Dtype* y = top[0]->overwrite_gpu_data();
   const int outer = top[0]->count(0, axis_), stride = top[0]->count(axis_);
   for (const Blob<Dtype>* blob : bottom) {
@@ -19,6 +20,7 @@ template <typename Dtype>
 void ConcatLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
+  if (top[0] == bottom[0]) return;
   const Dtype* dy = top[0]->gpu_diff();
   const int outer = top[0]->count(0, axis_), stride = top[0]->count(axis_);
   for (size_t i = 0; i < bottom.size(); ++i) {

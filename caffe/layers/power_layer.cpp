@@ -21,11 +21,7 @@ void PowerLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     const Dtype* x = bottom[0]->cpu_data(block);
     Dtype* y =
         bottom[0] == top[0] ? top[0]->mutable_cpu_data(block) : top[0]->overwrite_cpu_data(block);
-    if (scale == 0) {
-      std::fill(y, y + count, Dtype(0));
-    } else {
-      WeightedSum(count, scale, x, Dtype(0), x, y);
-    }
+    WeightedSum(count, scale, x, Dtype(0), x, y);
     return;
   }
   const Dtype* x = bottom[0]->cpu_data();
@@ -49,11 +45,7 @@ void PowerLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* dy = top[0]->cpu_diff(block);
     Dtype* dx = bottom[0] == top[0] ? bottom[0]->mutable_cpu_diff(block)
                                     : bottom[0]->overwrite_cpu_diff(block);
-    if (scale == 0) {
-      std::fill(dx, dx + count, Dtype(0));
-    } else {
-      WeightedSum(count, scale, dy, Dtype(0), dy, dx);
-    }
+    WeightedSum(count, scale, dy, Dtype(0), dy, dx);
     return;
   }
   if (power * scale == 0) {

@@ -6,6 +6,7 @@ namespace caffe {
 template <typename Dtype>
 void SliceLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
+  if (top[0] == bottom[0]) return;  // the only top
   const Dtype* x = bottom[0]->gpu_data();
   const int outer = bottom[0]->count(0, axis_), stride = bottom[0]->count(axis_);
   for (Blob<Dtype>* blob : top) {
@@ -19,7 +20,7 @@ template <typename Dtype>
 void SliceLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  if (!propagate_down[0]) return;
+  if (!propagate_down[0] || top[0] == bottom[0]) return;
   Dtype* dx = bottom[0]->overwrite_gpu_diff();
   const int outer = bottom[0]->count(0, axis_), stride = bottom[0]->count(axis_);
   for (const Blob<Dtype>* blob : top) {
