@@ -9,6 +9,7 @@
 namespace caffe {
 
 /// y = |x|, dx = sign(x) dy. Not in place, where the sign would be lost.
+/// Errors: in-place use.
 template <typename Dtype>
 class AbsValLayer : public NeuronLayer<Dtype> {
  public:

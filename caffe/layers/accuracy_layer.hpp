@@ -11,7 +11,10 @@ namespace caffe {
 /// Share of the positions whose label is among the top_k largest predictions. accuracy_param: top_k
 /// = 1, axis = 1, ignore_label. A prediction counts when fewer than top_k classes have at least the
 /// label's score. Tops: the accuracy; optionally one per class (0 for classes that do not occur).
-/// No gradient. A label outside of the classes is an Error.
+/// No gradient.
+/// Bottoms: N x C x ..., the C classes along the axis, and one label for each other position.
+/// Errors: top_k 0 or more than the classes; another number of labels; a label outside of the
+/// classes (with its image); a gradient that is asked for.
 template <typename Dtype>
 class AccuracyLayer : public Layer<Dtype> {
  public:

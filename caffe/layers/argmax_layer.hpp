@@ -11,6 +11,8 @@ namespace caffe {
 /// The top_k = 1 largest entries, sorted. argmax_param: axis: along it; without it over everything
 /// from axis 1 on. out_max_val = false: indices only; true: values (with axis) or pairs of indices
 /// and values (N x 2 x top_k without). Of equal entries the last comes first. No gradient.
+/// Errors: top_k 0 or more than the entries; an axis that is not there; a gradient that is asked
+/// for.
 template <typename Dtype>
 class ArgMaxLayer : public Layer<Dtype> {
  public:

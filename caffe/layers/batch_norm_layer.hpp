@@ -19,6 +19,11 @@ namespace caffe {
 /// variance; 1).
 /// In float, a Scale layer and then a ReLU layer that work in place on the top are computed in the
 /// same passes over memory: y = r(gamma x_hat + beta).
+/// Bottom: N x C x ... (one axis: C = 1); the top has its shape.
+///     dx = (dy - mean(dy) - x_hat mean(dy x_hat)) / sqrt(var[c] + eps), means over the channel's
+///     batch; with running statistics dx = dy / sqrt(var[c] + eps).
+/// Errors: eps not above 0; moving_average_fraction outside of [0, 1]; another number of channels
+/// than before; stored statistics that do not fit; a param whose lr_mult is not 0.
 template <typename Dtype>
 class BatchNormLayer : public Layer<Dtype> {
  public:

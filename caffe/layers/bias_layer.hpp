@@ -13,6 +13,7 @@ namespace caffe {
 /// scalar); filler (default: 0). With a second bottom, that is beta, and no parameter. blobs: [0]
 /// beta.
 ///     dx = dy, dbeta = sum dy
+/// Errors: a beta whose shape is not that of the axes it covers; stored parameters that do not fit.
 template <typename Dtype>
 class BiasLayer : public Layer<Dtype> {
  public:

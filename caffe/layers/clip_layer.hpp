@@ -10,6 +10,7 @@ namespace caffe {
 
 /// y = min(max(x, min), max); clip_param: min and max, both needed (0 and 6: ReLU6).
 /// dx = dy where min <= x <= max, else 0; in place, where min < y < max. Any layout.
+/// Errors: min or max missing; min above max.
 template <typename Dtype>
 class ClipLayer : public NeuronLayer<Dtype> {
  public:

@@ -10,6 +10,9 @@ namespace caffe {
 
 /// Joins bottoms along an axis (concat_param: axis = 1; or concat_dim, its old name); their other
 /// extents must agree. The gradient is cut apart again.
+/// Bottoms: ... x K_i x ...; top: ... x sum K_i x ....
+/// Errors: both names of the axis; an axis that is not there; bottoms that differ along another
+/// one; in-place use, but of one bottom.
 template <typename Dtype>
 class ConcatLayer : public Layer<Dtype> {
  public:

@@ -28,6 +28,12 @@ namespace caffe {
 /// depthwise ones by kernels of theirs, others by cuDNN. double, with `engine: CAFFE` all but the
 /// depthwise, and what cuDNN has no algorithm for, by im2col and cuBLAS. With `engine: CUDNN` all
 /// by cuDNN, its algorithms measured at the first pass; Error where it is not there.
+///     db[o] = sum dy[n,o,i,j],   dw[o,c,u,v] = sum dy[n,o,i,j] x[n, c, i s_h - p_h + u d_h, ...],
+///     dx: the transposed convolution of dy with w.
+/// Errors: a bottom of other than four axes, or of other channels than before; num_output, kernel,
+/// stride or dilation 0; two ways to give one of them; a group that does not divide the channels; a
+/// kernel that exceeds the padded input; bottoms of several shapes; stored parameters that do not
+/// fit.
 template <typename Dtype>
 class ConvolutionLayer : public Layer<Dtype> {
  public:

@@ -20,6 +20,8 @@ namespace caffe {
 /// In GPU mode a data set of at most 2 GiB of pixels, all images of one size, is kept in the GPU's
 /// memory from the first pass on, and transformed there (resident_images.hpp); the batches are the
 /// same.
+/// They are: a source or batch_size that is not given; a source that cannot be opened or is empty;
+/// a record that does not decode, or has another size than the batch's first.
 template <typename Dtype>
 class DataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:

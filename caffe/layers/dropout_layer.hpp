@@ -12,6 +12,7 @@ namespace caffe {
 /// TEST: y = x. (Srivastava et al., 2014.) The choices come from Philox with the counter
 /// (image, four channels, position; pass), so that the backward pass makes them again instead of
 /// keeping a mask, and so that they are the same in any layout. May work in place.
+/// Errors: dropout_ratio outside of [0, 1).
 template <typename Dtype>
 class DropoutLayer : public NeuronLayer<Dtype> {
  public:

@@ -11,6 +11,7 @@ namespace caffe {
 /// Tops filled by fillers: constant ones once, others anew in every pass, from numbers that depend
 /// on the pass. dummy_data_param: shape (or num, channels, height, width) and data_filler, each one
 /// for all tops or one per top; without data_filler the tops are 0.
+/// Errors: a number of shapes or fillers that is neither 1 nor that of the tops.
 template <typename Dtype>
 class DummyDataLayer : public Layer<Dtype> {
  public:

@@ -10,9 +10,13 @@ namespace caffe {
 
 /// Combines bottoms of one shape, element by element. eltwise_param: operation = SUM, PROD or MAX;
 /// coeff: for SUM, one per bottom (default 1); stable_prod_grad = true: PROD's gradient as the
-/// product of the other bottoms instead of y / x dy. MAX passes the gradient to the first maximum.
+/// product of the other bottoms instead of y / x dy. MAX passes the gradient to
+/// the first bottom that has the maximum, but of the first two to the second where they are equal.
 /// In float, a ReLU that works in place on a SUM's top is computed in the same pass. Bottoms of a
 /// SUM with the same coefficient may share one diff.
+///     SUM: y = sum_i coeff_i x_i, dx_i = coeff_i dy.   PROD: dx_i = dy prod_{j != i} x_j.
+/// Errors: bottoms of several shapes; a number of coefficients that is not that of the bottoms;
+/// coeff with PROD or MAX; in-place use.
 template <typename Dtype>
 class EltwiseLayer : public Layer<Dtype> {
  public:

@@ -8,7 +8,9 @@
 
 namespace caffe {
 
-/// L = 1 / (2 N) sum (x - t)^2; both bottoms get a gradient.
+/// L = 1 / (2 N) sum (x - t)^2, N the extent of axis 0; both bottoms get a gradient:
+///     dx = (x - t) / N dL,   dt = -dx.
+/// Errors: bottoms whose first axes, or whose values behind them, differ in number.
 template <typename Dtype>
 class EuclideanLossLayer : public LossLayer<Dtype> {
  public:

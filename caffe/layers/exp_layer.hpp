@@ -10,6 +10,7 @@ namespace caffe {
 
 /// y = base^(shift + scale x); exp_param: base = -1 (e; any other base is positive), scale = 1,
 /// shift = 0. dx = dy y scale ln(base)
+/// Errors: a base that is neither positive nor -1.
 template <typename Dtype>
 class ExpLayer : public NeuronLayer<Dtype> {
  public:

@@ -9,6 +9,7 @@
 namespace caffe {
 
 /// Joins the axes from flatten_param.axis = 1 to end_axis = -1 into one.
+/// Errors: an axis that is not there; axis behind end_axis; in-place use.
 template <typename Dtype>
 class FlattenLayer : public Layer<Dtype> {
  public:

@@ -14,6 +14,9 @@ namespace caffe {
 /// in every epoch; rand_skip = 0; new_height and new_width (resize); is_color = true. Tops:
 /// batch_size x C x H x W; labels, batch_size. All images of a batch have one size, that of its
 /// first; with batch_size 1 each may have its own. Errors name the list, its line and the image.
+/// They are: a list that is missing, empty or has a line without a label; an image that is missing
+/// or does not decode; another size than the batch's first; one of new_height and new_width without
+/// the other; batch_size 0.
 template <typename Dtype>
 class ImageDataLayer : public BasePrefetchingDataLayer<Dtype> {
  public:

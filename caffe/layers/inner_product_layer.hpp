@@ -8,9 +8,12 @@
 
 namespace caffe {
 
-/// y = W x + b, x being everything from inner_product_param.axis = 1 on as one vector of K values.
+/// y = W x + b for each vector x of the K values from inner_product_param.axis = 1 on:
+/// N x ... becomes N x num_output.
+///     dx = W^T dy,   dW = sum dy x^T,   db = sum dy
 /// num_output; bias_term = true; weight_filler, bias_filler; transpose = false: W is stored K x
 /// num_output. blobs: [0] W, num_output x K; [1] b, num_output.
+/// Errors: num_output 0; another K than before; stored parameters that do not fit; in-place use.
 template <typename Dtype>
 class InnerProductLayer : public Layer<Dtype> {
  public:

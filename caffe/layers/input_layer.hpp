@@ -8,6 +8,7 @@
 namespace caffe {
 
 /// Tops that the caller fills. input_param: one shape for all tops, or one per top.
+/// Errors: a number of shapes that is neither 1 nor that of the tops.
 template <typename Dtype>
 class InputLayer : public Layer<Dtype> {
  public:

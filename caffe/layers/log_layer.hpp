@@ -10,6 +10,7 @@ namespace caffe {
 
 /// y = log_base(shift + scale x); log_param: base = -1 (e; any other base is positive and not 1),
 /// scale = 1, shift = 0. dx = dy scale / ((shift + scale x) ln(base)). Not in place.
+/// Errors: a base that is neither positive and not 1 nor -1; in-place use.
 template <typename Dtype>
 class LogLayer : public NeuronLayer<Dtype> {
  public:

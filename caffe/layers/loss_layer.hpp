@@ -13,6 +13,7 @@ const float kLOG_THRESHOLD = 1e-20f;
 
 /// Two bottoms, predictions and targets, and a scalar top whose loss_weight is 1 unless given.
 /// Targets get no gradient.
+/// Errors: bottoms whose first axes differ in extent; in-place use.
 template <typename Dtype>
 class LossLayer : public Layer<Dtype> {
  public:

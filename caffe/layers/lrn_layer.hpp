@@ -15,6 +15,7 @@ namespace caffe {
 /// size = local_size^2, and, as in Caffe, k = 1 whatever is given. alpha = 1, beta = 0.75, k = 1.
 /// local_size is odd; windows are cut at the border, their size is not. Takes N x C x H x W.
 ///     dx = dy / s^beta - 2 alpha beta / size x * sum of dy y / s over the window
+/// Errors: an even local_size, or 0; a bottom of other than four axes; in-place use.
 template <typename Dtype>
 class LRNLayer : public Layer<Dtype> {
  public:

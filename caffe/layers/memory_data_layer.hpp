@@ -10,6 +10,7 @@ namespace caffe {
 /// Batches from the caller's memory, around and around, beginning with the first image when the
 /// memory is given. memory_data_param: batch_size, channels, height, width, all needed. Tops:
 /// batch_size x C x H x W; labels, batch_size.
+/// Errors: one of the four missing or 0; a Forward before there are images.
 template <typename Dtype>
 class MemoryDataLayer : public BaseDataLayer<Dtype> {
  public:

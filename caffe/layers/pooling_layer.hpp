@@ -19,6 +19,11 @@ namespace caffe {
 /// pad = 0; round_mode = CEIL. Output extent: round((in + 2 pad - kernel) / stride) + 1, less a
 /// last window that starts beyond the image. A second top of MAX gives the maximum's index in the
 /// plane.
+/// N x C x H x W becomes N x C x windows down x windows across. AVE spreads dy over the pixels of
+/// its window, divided as above; where windows overlap, gradients add up.
+/// Errors: pool STOCHASTIC; a bottom of other than four axes; kernel or stride 0 or not given; pad
+/// not smaller than the kernel; a kernel that exceeds the padded input; global_pooling with kernel,
+/// pad or stride; in-place use.
 template <typename Dtype>
 class PoolingLayer : public Layer<Dtype> {
  public:

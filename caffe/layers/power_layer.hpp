@@ -10,6 +10,7 @@ namespace caffe {
 
 /// y = (shift + scale x)^power; power_param: power = 1, scale = 1, shift = 0.
 /// dx = dy power scale (shift + scale x)^(power - 1). Not in place where power is not 1.
+/// Errors: in-place use with a power that is not 1.
 template <typename Dtype>
 class PowerLayer : public NeuronLayer<Dtype> {
  public:

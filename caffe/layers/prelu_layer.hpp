@@ -13,6 +13,7 @@ namespace caffe {
 /// 0.25.
 ///     dx = dy (x > 0 ? 1 : a_c),   da_c = sum over images and pixels of dy min(x, 0)
 /// blobs: [0] a, C values (no axes when shared). In place, the input is kept for the backward pass.
+/// Errors: a bottom of less than two axes; slopes that do not fit its channels.
 template <typename Dtype>
 class PReLULayer : public NeuronLayer<Dtype> {
  public:

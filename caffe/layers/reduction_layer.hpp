@@ -9,7 +9,10 @@
 namespace caffe {
 
 /// y = coeff r(x), r over all axes from reduction_param.axis = 0 on: operation = SUM, ASUM
-/// (absolute values), SUMSQ (squares) or MEAN; coeff = 1.
+/// (absolute values), SUMSQ (squares) or MEAN; coeff = 1. The top keeps the axes
+/// in front of it. The gradient, n values being reduced to one:
+///     dx = coeff dy times 1 (SUM), sign(x) (ASUM), 2 x (SUMSQ), 1 / n (MEAN)
+/// Errors: an axis that is not there; in-place use.
 template <typename Dtype>
 class ReductionLayer : public Layer<Dtype> {
  public:

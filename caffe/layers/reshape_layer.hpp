@@ -10,6 +10,8 @@ namespace caffe {
 
 /// Another shape for the same values. reshape_param: shape, whose 0 copies the bottom's extent and
 /// whose -1 (at most one) is inferred; axis = 0 and num_axes = -1: the axes that it replaces.
+/// Errors: another number of values than the bottom's; a second -1; a 0 where the bottom has no
+/// axis; axes that are not there; in-place use.
 template <typename Dtype>
 class ReshapeLayer : public Layer<Dtype> {
  public:

@@ -13,6 +13,8 @@ namespace caffe {
 /// a scalar); filler (default: 1); bias_term = false; bias_filler. With a second bottom, that is
 /// gamma, and no parameter. blobs: [0] gamma, [1] beta.
 ///     dx = gamma dy, dgamma = sum dy x, dbeta = sum dy
+/// Errors: a gamma whose shape is not that of the axes it covers; stored parameters that do not
+/// fit.
 template <typename Dtype>
 class ScaleLayer : public Layer<Dtype> {
  public:

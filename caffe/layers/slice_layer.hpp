@@ -10,6 +10,9 @@ namespace caffe {
 
 /// Cuts the bottom along an axis (slice_param: axis = 1; or slice_dim, its old name) at
 /// slice_point, given once less than there are tops; without it into equal parts.
+/// Bottom: ... x K x ...; tops: ... x K_i x ..., joined again for the gradient.
+/// Errors: both names of the axis; slice points that do not rise within K, or whose number does not
+/// fit; a K that is no multiple of the tops; in-place use, but of one top.
 template <typename Dtype>
 class SliceLayer : public Layer<Dtype> {
  public:

@@ -10,6 +10,8 @@ namespace caffe {
 
 /// y_c = e^{x_c} / sum_c' e^{x_c'} along softmax_param.axis = 1.
 ///     dx_c = y_c (dy_c - sum_c' dy_c' y_c')
+/// Bottom and top have one shape; in place, too.
+/// Errors: an axis that is not there.
 template <typename Dtype>
 class SoftmaxLayer : public Layer<Dtype> {
  public:

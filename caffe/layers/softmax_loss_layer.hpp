@@ -17,7 +17,9 @@ namespace caffe {
 /// softmax_param.axis = 1; loss_param: ignore_label: positions of that label do not count;
 /// normalization: VALID (default: norm is the number of positions that count), FULL (all),
 /// BATCH_SIZE (N), NONE (1); the older `normalize`: true is VALID, false BATCH_SIZE. Tops: the
-/// loss; optionally p. A label outside of the classes is an Error.
+/// loss; optionally p.
+/// Errors: a number of labels that is not that of the positions; a label outside of the classes
+/// (with its image); a gradient of the labels that is asked for; in-place use.
 template <typename Dtype>
 class SoftmaxWithLossLayer : public LossLayer<Dtype> {
  public:

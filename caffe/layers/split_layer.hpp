@@ -10,6 +10,7 @@ namespace caffe {
 
 /// Every top is the bottom (they share memory); the bottom's gradient is the sum of the tops'. Net
 /// inserts it where a blob is read more than once.
+/// Errors: in-place use.
 template <typename Dtype>
 class SplitLayer : public Layer<Dtype> {
  public:

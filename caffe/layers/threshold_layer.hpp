@@ -9,6 +9,7 @@
 namespace caffe {
 
 /// y = 1 where x > threshold, else 0; threshold_param: threshold = 0. No gradient.
+/// Errors: a gradient that is asked for.
 template <typename Dtype>
 class ThresholdLayer : public NeuronLayer<Dtype> {
  public:
