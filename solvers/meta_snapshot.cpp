@@ -2,7 +2,9 @@
 
 #include <glob.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -31,6 +33,26 @@ vector<string> Matches(const string& pattern) {
   return files;
 }
 
+// Before a good snapshot is replaced by one of no use.
+void CheckFinite(const BlobProto& blob, const string& what) {
+  const auto check = [&](const auto& values) {
+    for (const double value : values) {
+      ENFORCE(std::isfinite(value)) << "the training has diverged: a value of " << what << " is "
+                                    << value << "; no snapshot is written";
+    }
+  };
+  check(blob.data());
+  check(blob.double_data());
+}
+
+void CheckFinite(const MetaSolverState::Task& task) {
+  for (const LayerParameter& layer : task.net().layer()) {
+    for (const BlobProto& blob : layer.blobs()) {
+      CheckFinite(blob, "layer '" + layer.name() + "' of task '" + task.name() + "'");
+    }
+  }
+}
+
 }  // namespace
 
 template <typename Dtype>
@@ -53,19 +75,23 @@ void MetaSolver<Dtype>::Snapshot() {
   ProcessGroup& group = tasks_.group();
   const string phi_file = SnapshotName("_phi", ".caffemodel");
   const string state_file = SnapshotName("", ".metastate");
+  const string where = "meta-iteration " + std::to_string(iter_);
   std::unique_ptr<MetaStateWriter> writer;
   group.Together([&] {
     if (!leads()) return;
     progress_.ClearBar();
     LOG(INFO) << "Writing phi to " << phi_file << " and the run's state to " << state_file;
-    WriteProtoToBinaryFile(PhiModel(), phi_file);
     MetaSolverState head;
     head.set_iter(static_cast<uint32_t>(iter_));
     phi_->ToProto(head.mutable_phi());
+    Within(where, [&] { CheckFinite(head.phi(), "phi"); });
     SolverToProto(phi_solver_.get(), head.mutable_phi_solver());
     writer.reset(new MetaStateWriter(state_file, head));
   });
-  tasks_.ForEachState([&](const MetaSolverState::Task& task) { writer->AddTask(task); });
+  tasks_.ForEachState([&](const MetaSolverState::Task& task) {
+    Within(where, [&] { CheckFinite(task); });
+    writer->AddTask(task);
+  });
   group.Together([&] {
     if (!leads()) return;
     MetaSolverState rest;
@@ -75,6 +101,7 @@ void MetaSolver<Dtype>::Snapshot() {
       for (const double loss : losses.theta) stored->add_theta(loss);
       for (const double loss : losses.val) stored->add_val(loss);
     }
+    WriteProtoToBinaryFile(PhiModel(), phi_file);
     writer->Finish(rest);
     PruneSnapshots(param_.snapshot_prefix(), {".metastate"}, iter_,
                    static_cast<int>(param_.snapshot_keep()));

@@ -2,6 +2,7 @@
 //   convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME
 // LISTFILE has lines "path label", paths below ROOTFOLDER. Keys are "00000000_path", ...
 
+#include <algorithm>
 #include <filesystem>
 
 #include "caffe/util/image_list.hpp"
@@ -53,6 +54,9 @@ void Convert(std::string root, const std::string& list, const std::string& outpu
           (FLAGS_resize_width > 0) == (FLAGS_resize_height > 0))
       << "--resize_width=" << FLAGS_resize_width << " and --resize_height=" << FLAGS_resize_height
       << ": give both or none";
+  ENFORCE(std::max(FLAGS_resize_width, FLAGS_resize_height) <= metaperturb::kMaxExtent)
+      << "--resize_width=" << FLAGS_resize_width << " and --resize_height=" << FLAGS_resize_height
+      << ": must not exceed " << metaperturb::kMaxExtent;
   ENFORCE(FLAGS_pad >= 0) << "--pad=" << FLAGS_pad << " is negative";
   const bool encoded = FLAGS_encoded || !FLAGS_encode_type.empty();
   ENFORCE(!encoded || FLAGS_pad == 0) << "--pad does not go with --encoded";

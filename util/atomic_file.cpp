@@ -122,4 +122,16 @@ void WriteFile(const std::string& path, const std::string& text) {
   file.Commit();
 }
 
+void CheckWritable(const std::string& path) {
+  std::error_code ignored;
+  ENFORCE(!fs::is_directory(path, ignored))
+      << path << ": cannot be written: " << std::strerror(EISDIR);
+  if (IsWrittenInto(path)) {
+    ENFORCE(std::ofstream(path, std::ios::app))
+        << path << ": cannot be written: " << std::strerror(errno);
+  } else {
+    const AtomicFile never_committed(path);
+  }
+}
+
 }  // namespace caffe

@@ -34,6 +34,9 @@ class AtomicFile {
 /// by a name like /dev/stdout or /proc/self/fd/1 is written into.
 void WriteFile(const std::string& path, const std::string& text);
 
+/// Throws WriteFile's Error where the name cannot be written now; changes nothing.
+void CheckWritable(const std::string& path);
+
 }  // namespace caffe
 
 #endif  // METAPERTURB_UTIL_ATOMIC_FILE_HPP_

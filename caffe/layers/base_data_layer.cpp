@@ -19,7 +19,8 @@ template <typename Dtype>
 BasePrefetchingDataLayer<Dtype>::BasePrefetchingDataLayer(const LayerParameter& param)
     : BaseDataLayer<Dtype>(param) {
   // One batch is in use while the next is loaded.
-  const unsigned int count = std::max(2u, param.data_param().prefetch());
+  const unsigned int count = std::max(2u, param.data_param().prefetch()), kMost = 10000;
+  ENFORCE(count <= kMost) << "data_param.prefetch is " << count << "; at most " << kMost;
   for (unsigned int i = 0; i < count; ++i) prefetch_.emplace_back(new Batch<Dtype>());
 }
 

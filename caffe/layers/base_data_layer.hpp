@@ -43,7 +43,7 @@ class Batch {
   std::exception_ptr error;  // what went wrong while it was loaded
 };
 
-/// Loads data_param.prefetch batches ahead (4; at least 2), in a thread of its own. Batch p is that
+/// Loads data_param.prefetch batches ahead (4; 2 to 10000), in a thread of its own. Batch p is that
 /// of forward pass p and depends on nothing else, so that a net that is set to another pass
 /// (Net::set_next_pass) gets its data from there. In GPU mode the thread sends the batch to the
 /// device, too. What goes wrong in the thread is thrown by Forward. A derived class's destructor

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "solvers/meta_solver_fixture.hpp"
 
 namespace caffe {
@@ -77,6 +79,24 @@ TEST_F(MetaSolverTest, SeedIsTakenFromTheSnapshot) {
   adopted.set_random_seed(9);
   AdoptSnapshotSeed(Path("run_iter_1.metastate"), &adopted);
   EXPECT_EQ(adopted.random_seed(), 9);
+}
+
+TEST_F(MetaSolverTest, DivergedWeightsReplaceNoSnapshot) {
+  MetaSolverParameter param = Definition();
+  param.set_snapshot_keep(1);
+  MetaSolver<float> solver(param);
+  solver.Step(1);
+  solver.Snapshot();
+  solver.Step(1);
+  Blob<float>* theta = solver.tasks()[1]->theta_net().learnable_params()[0];
+  theta->mutable_cpu_data()[0] = std::numeric_limits<float>::infinity();
+  ExpectError([&] { solver.Snapshot(); },
+              {"meta-iteration 2: the training has diverged", "layer 'conv' of task 'b'", "inf"});
+  EXPECT_TRUE(std::filesystem::exists(Path("run_iter_1.metastate")));
+  EXPECT_TRUE(std::filesystem::exists(Path("run_phi_iter_1.caffemodel")));
+  EXPECT_FALSE(std::filesystem::exists(Path("run_iter_2.metastate")));
+  EXPECT_FALSE(std::filesystem::exists(Path("run_phi_iter_2.caffemodel")));
+  EXPECT_FALSE(std::filesystem::exists(Path("run_iter_2.metastate.tmp")));
 }
 
 TEST_F(MetaSolverTest, StopTakesASnapshot) {

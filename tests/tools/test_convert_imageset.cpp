@@ -37,6 +37,15 @@ TEST_F(ConvertImageset, InOrder) {
   }
 }
 
+TEST_F(ConvertImageset, AFullDiskLeavesNothing) {
+  for (const rlim_t room : {4096, 16384}) {  // none for an empty LMDB; none for the records
+    const testing::FullDisk full(room);
+    ExpectToolError("convert_imageset", "--resize_width=99 --resize_height=99 images list db",
+                    {"db.tmp/lmdb: LMDB cannot be "});
+    EXPECT_FALSE(Exists("db") || Exists("db.tmp"));
+  }
+}
+
 TEST_F(ConvertImageset, GrayResizePadShuffle) {
   ASSERT_EQ(Run("convert_imageset",
                 "--gray --shuffle --resize_width=3 --resize_height=2 --pad=1 images list db"),
@@ -78,6 +87,8 @@ TEST_F(ConvertImageset, Errors) {
   ExpectToolError("convert_imageset", "--resize_width=3 images/ list db", {"--resize_height=0"});
   ExpectToolError("convert_imageset", "--resize_width=-3 --resize_height=-3 images/ list db",
                   {"--resize_width=-3"});
+  ExpectToolError("convert_imageset", "--resize_width=60000 --resize_height=9 images/ list db",
+                  {"--resize_width=60000", "must not exceed 16384"});
   ExpectToolError("convert_imageset", "--encode_type=abc images/ list db", {"list:1: ", "'abc'"});
   Write("images/i4.png", "no image");
   ExpectToolError("convert_imageset", "images/ list db",

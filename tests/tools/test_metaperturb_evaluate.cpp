@@ -301,6 +301,7 @@ TEST_F(MetaPerturbEvaluate, Mistakes) {
   expect("--model=net.prototxt", {"--weights is not given"});
   expect("--model=net.prototxt --weights=missing", {"net.prototxt: missing"});
   expect(good + "--samples=0", {"--samples=0"});
+  expect(good + "--samples=1000000000", {"--samples=1000000000", "100000"});
   Write(
       "list.prototxt",
       "layer { name: 'data' type: 'ImageData' top: 'data' top: 'label' image_data_param { source: "

@@ -47,6 +47,20 @@ TEST_F(AtomicFileTest, WriteFileReplacesAllOrNothing) {
   EXPECT_TRUE(std::filesystem::is_directory(directory_));
 }
 
+TEST_F(AtomicFileTest, CheckWritableChangesNothing) {
+  CheckWritable(Path("new"));
+  EXPECT_FALSE(Exists("new") || Exists("new.tmp"));
+  CheckWritable(Write("file", "old"));
+  EXPECT_EQ(Read("file"), "old");
+  CheckWritable("/dev/null");
+  EXPECT_ERROR(CheckWritable(directory_), directory_ + ": cannot be written: Is a directory");
+  EXPECT_ERROR(CheckWritable(Path("no/such/file")), "no/such/file: cannot be written: No such");
+  // What could be written into, but not replaced, as WriteFile would.
+  const string long_name = Write(string(253, 'x'), "old");
+  EXPECT_ERROR(CheckWritable(long_name), "cannot be written: File name too long");
+  EXPECT_EQ(Read(string(253, 'x')), "old");
+}
+
 // Each takes the temporary file for itself: what can be read is always one writer's whole text.
 TEST_F(AtomicFileTest, WritersOfOneFileDoNotMix) {
   const string path = Write("file", string(1000, 'a'));

@@ -50,12 +50,20 @@ LmdbWriter::LmdbWriter(const std::string& output)
   temporary_ = folder + "/lmdb";
   std::error_code error;
   fs::remove_all(temporary_, error);  // of a run that was killed
-  db_->Open(temporary_, caffe::db::NEW);
-  transaction_.reset(db_->NewTransaction());
+  try {
+    db_->Open(temporary_, caffe::db::NEW);
+    transaction_.reset(db_->NewTransaction());
+  } catch (...) {  // the destructor will not run
+    Discard();
+    throw;
+  }
 }
 
 LmdbWriter::~LmdbWriter() {
-  if (!db_) return;
+  if (db_) Discard();
+}
+
+void LmdbWriter::Discard() {
   transaction_.reset();
   db_->Close();
   std::error_code error;

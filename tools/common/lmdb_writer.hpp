@@ -37,6 +37,8 @@ class LmdbWriter {
   void Finish();
 
  private:
+  void Discard();
+
   const std::string output_;
   std::filesystem::path target_;
   std::unique_ptr<LockedFolder> folder_;

@@ -1,10 +1,7 @@
 // metaperturb evaluate: how good a trained network's predictions are, mean over noise samples.
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
@@ -294,16 +291,6 @@ Evaluation EvaluateAll(NetParameter param) {
   return result;
 }
 
-// Attacks may take hours: what cannot be written is to be found before them.
-void CheckWritable(const string& file) {
-  if (file.empty()) return;
-  const bool was_there = std::filesystem::exists(file);
-  const bool good = std::ofstream(file, std::ios::app).good();
-  const int error = errno;
-  ENFORCE(good) << file << ": cannot be written: " << std::strerror(error);
-  if (!was_there) std::filesystem::remove(file);
-}
-
 }  // namespace
 }  // namespace caffe
 
@@ -311,10 +298,13 @@ int RunEvaluate() {
   using namespace caffe;  // NOLINT
   ENFORCE(!FLAGS_model.empty()) << "--model is not given";
   ENFORCE(!FLAGS_weights.empty()) << "--weights is not given";
-  ENFORCE(FLAGS_samples > 0) << "--samples=" << FLAGS_samples << ": must be above 0";
+  const int kMostSamples = 100000;  // each has its scores in memory
+  ENFORCE(FLAGS_samples > 0 && FLAGS_samples <= kMostSamples)
+      << "--samples=" << FLAGS_samples << ": must lie between 1 and " << kMostSamples;
   ENFORCE(FLAGS_images >= 0) << "--images=" << FLAGS_images << ": must not be negative";
-  CheckWritable(FLAGS_json);
-  CheckWritable(FLAGS_output);
+  // Attacks may take hours: what cannot be written is to be found before them.
+  if (!FLAGS_json.empty()) CheckWritable(FLAGS_json);
+  if (!FLAGS_output.empty()) CheckWritable(FLAGS_output);
   NetParameter stated, param;
   ReadNetParamsFromTextFileOrDie(FLAGS_model, &stated);
   stated.mutable_state()->set_phase(TEST);

@@ -39,6 +39,7 @@ struct Fixture {
 };
 
 TEST(BaseDataLayerTest, BatchesComeInOrder) {
+  EXPECT_ERROR(Fixture(1000000000), "data_param.prefetch is 1000000000; at most 10000");
   for (const int prefetch : {0, 1, 2, 5}) {
     Fixture f(prefetch);
     for (int pass = 0; pass < 50; ++pass) EXPECT_EQ(f.Next(), pass);
