@@ -6,6 +6,8 @@
 #   QUICKSTART_BUILD=FOLDER  a build that exists already, instead of building
 #   QUICKSTART_SCALE=ci      a few steps of everything: shows that it works, not how well
 set -euo pipefail
+unset CDPATH  # with it, cd prints where it goes
+caller=$PWD
 cd "$(dirname "$0")"
 
 source_classes=0,1,3,5,8      # T-shirt, trouser, dress, sandal, bag
@@ -21,7 +23,10 @@ seed=1
 if [ "${QUICKSTART_SCALE:-}" = ci ]; then
   source_images=10 target_images=10 meta_steps=3 meta_batch=8 steps=4 batch=16 tests=1 test_images=500
 fi
-run=${QUICKSTART_DIR:-quickstart-run}
+# A folder that the caller names is the caller's.
+from_caller() { case $1 in /*) echo "$1" ;; *) echo "$caller/$1" ;; esac; }
+run=quickstart-run
+if [ -n "${QUICKSTART_DIR:-}" ]; then run=$(from_caller "$QUICKSTART_DIR"); fi
 images=/usr/share/datasets/fashion-mnist
 total=6
 began=$SECONDS
@@ -34,7 +39,7 @@ case $run in
     exit 1 ;;
 esac
 build=$run/build
-if [ -n "${QUICKSTART_BUILD:-}" ]; then build=$(cd "$QUICKSTART_BUILD" && pwd); fi
+if [ -n "${QUICKSTART_BUILD:-}" ]; then build=$(cd "$(from_caller "$QUICKSTART_BUILD")" && pwd); fi
 export PATH=$build/bin:$PATH
 settings="$source_classes $target_classes $source_images $target_images $meta_steps $meta_batch $seed"
 target_settings="$settings $steps $batch $tests $test_images $noise_samples"
@@ -180,7 +185,7 @@ if [ -z "${QUICKSTART_BUILD:-}" ]; then
 fi
 step 3 "converting Fashion-MNIST" convert "$settings" convert_all
 step 4 "meta-learning phi on 4 source tasks, $meta_steps steps" meta "$settings" meta_learn
-step 5 "writing the target networks" define "$target_settings ${networks[*]}" define_targets
+step 5 "writing the target networks" define "$target_settings ${networks[*]} $run" define_targets
 curves=
 for network in "${networks[@]}"; do
   step 6 "training $network, plain, $steps steps" "${network}_plain" "$target_settings" train_target "$network" ""

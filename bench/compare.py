@@ -47,7 +47,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 
 
 def fail(message):
-    sys.exit("compare.py: " + message)
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
 
 
 def say(message):

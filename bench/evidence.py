@@ -92,11 +92,17 @@ def parse_arguments():
     for name in ("jobs", "steps", "batch", "samples"):
         if getattr(a, name) < 1:
             refuse(f"--{name}={getattr(a, name)}: must be positive")
+    for name in ("images", "source_steps"):
+        if (getattr(a, name) or 0) < 0:
+            refuse(f"--{name}={getattr(a, name)}: must not be negative")
+    if a.table and not os.path.isfile(a.results):
+        refuse(f"--results={a.results}: there is no such file")
     for name in ("phi", "authors_phi"):
         if getattr(a, name) and not os.path.isfile(getattr(a, name)):
             refuse(f"--{name}={getattr(a, name)}: there is no such file")
-    if not a.table and not os.path.isfile(os.path.join(a.build, "bin", "metaperturb")):
-        refuse(f"--build={a.build}: there is no bin/metaperturb")
+    for program in ("metaperturb", "caffe", "convert_dataset"):
+        if not a.table and not os.path.isfile(os.path.join(a.build, "bin", program)):
+            refuse(f"--build={a.build}: there is no bin/{program}")
     if a.gpu and not re.fullmatch(r"\d+", a.gpu):
         refuse(f"--gpu={a.gpu}: the number of one GPU is expected")
     a.source_steps = a.source_steps or a.steps
@@ -274,7 +280,7 @@ def work(a, jobs):
     try:  # now rather than after the first training
         evidence_results.prepare(a.results)
     except (OSError, ValueError) as error:
-        raise Failed(f"--results={a.results}: {error}") from error
+        raise Failed(f"--results: {error}") from error
     known = evidence_results.read(a.results)
     waiting = [job for job in jobs if key_of(a, job) not in known]
     print(f"{len(jobs)} jobs, {len(jobs) - len(waiting)} done before", flush=True)
@@ -346,12 +352,18 @@ def main():
             refuse("none of these methods is for these networks")
     try:
         failures = [] if a.table else work(a, jobs)
-    except Failed as error:
+    except (Failed, OSError, ValueError) as error:
         if stopping.is_set():
             print("evidence.py: stopped; the same command goes on", file=sys.stderr)
             sys.exit(130)
         refuse(error)
-    print_tables(a)
+    try:
+        print_tables(a)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError) as error:
+        refuse(error)
     if failures:
         refuse(f"{len(failures)} of {len(jobs)} jobs failed")
 

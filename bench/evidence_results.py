@@ -1,7 +1,9 @@
 """The results of bench/evidence.py: a CSV file with a line per training, and the tables made of it."""
 import csv
+import io
 import os
 import statistics
+import sys
 
 # A line: what says which training it is, then what was measured.
 SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi",
@@ -9,13 +11,30 @@ SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "
 MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
 
 
+def whole_lines(path):
+    """The file's lines but a last one without its end, which was cut off: its number may not be whole."""
+    with open(path, newline="") as file:
+        text = file.read()
+    whole = text[:text.rfind("\n") + 1]
+    if whole != text:
+        print(f"{path}: the last line is cut off and does not count", file=sys.stderr)
+    return whole
+
+
 def read(path):
-    """{the values of SETTINGS: {measure: number}}; empty where there is no file."""
+    """{the values of SETTINGS: {measure: number}}; empty where there is no file. ValueError: path, line, what is wrong."""
     if not os.path.exists(path):
         return {}
-    with open(path, newline="") as file:
-        return {tuple(line.get(s, "") if s == "device" else line[s] for s in SETTINGS): {m: float(line[m]) for m in MEASURED}
-                for line in csv.DictReader(file)}
+    known = {}
+    reader = csv.DictReader(io.StringIO(whole_lines(path)))
+    for line in reader:
+        try:
+            key = tuple(line.get(s, "") if s == "device" else line[s] for s in SETTINGS)
+            known[key] = {m: float(line[m]) for m in MEASURED}
+            int(line["seed"]), int(line["steps"]), int(line["images"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{reader.line_num}: no line of results ({error})") from error
+    return known
 
 
 def prepare(path):
@@ -23,12 +42,13 @@ def prepare(path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "a"):
         pass
-    try:
-        known = read(path)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"is no file of results: {error}") from error
-    with open(path, newline="") as file:
-        has_all_columns = not known or "device" in next(csv.reader(file))
+    known = read(path)
+    whole = whole_lines(path)
+    with open(path, "rb") as file:
+        is_cut = file.read()[-1:] not in (b"", b"\n")
+    if is_cut:  # only then: another run may add lines meanwhile
+        os.truncate(path, len(whole.encode()))
+    has_all_columns = not known or "device" in whole.split("\n")[0]
     if not has_all_columns:  # of a version that knew no device
         anew = path + ".tmp"
         open(anew, "w").close()
@@ -44,6 +64,11 @@ def add(path, settings, measured):
         if begin:
             writer.writeheader()
         writer.writerow({**settings, **{m: f"{measured[m]:.6g}" for m in MEASURED}})
+
+
+def rank(names, name):
+    """Where the name stands among them; what another version knew comes last."""
+    return names.index(name) if name in names else len(names)
 
 
 def print_tables(path, wanted, targets, methods):
@@ -73,7 +98,7 @@ def print_gains(path, method, phi, wanted, targets):
             continue
         if all(line[name] in values for name, values in wanted.items() if name != "method"):
             place = (line["device"], -int(line["steps"]), line["batch"], int(line["images"]),
-                     targets.index(line["target"]), line["target"], line["network"])
+                     rank(targets, line["target"]), line["target"], line["network"])
             if line["method"] == "plain":
                 plain.setdefault(place, {})[int(line["seed"])] = measured
             else:
@@ -107,7 +132,7 @@ def print_table(rows, targets, methods):
 
     def place(row):
         target, network, method = name_of(row)
-        return targets.index(target), network, methods.index(method)
+        return rank(targets, target), target, network, rank(methods, method), method
 
     names = [name_of(row) for row in rows]
     print("| target | network | method | seeds | accuracy, % | negative log-likelihood | calibration error, % | CPU s |")

@@ -34,6 +34,13 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=10)
     arguments = parser.parse_args()
+    for name in ("workers", "tasks", "batch", "rounds", "iterations"):
+        if getattr(arguments, name) < 1:
+            sys.exit(f"meta_scaling.py: --{name}={getattr(arguments, name)}: must be positive")
+    for file in (arguments.build + "/bin/metaperturb", arguments.build + "/bin/convert_idx",
+                 FASHION + "/train-images-idx3-ubyte.gz"):
+        if not os.path.isfile(file):
+            sys.exit(f"meta_scaling.py: {file}: there is no such file")
     if arguments.tasks % arguments.workers:
         sys.exit(f"meta_scaling.py: {arguments.tasks} tasks cannot be dealt out evenly to {arguments.workers} workers")
     return arguments

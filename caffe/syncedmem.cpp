@@ -6,11 +6,18 @@ namespace caffe {
 
 namespace {
 
+const size_t kLine = 64;
+
 void* AllocateAligned(size_t size) {
-  const size_t line = 64;
-  void* memory = std::aligned_alloc(line, (size + line) / line * line);
+  void* memory = std::aligned_alloc(kLine, (size + kLine) / kLine * kLine);
   ENFORCE(memory) << "out of memory: " << size << " bytes asked for";
   return memory;
+}
+
+// Whether plain memory is as well one in that layout, whose vectors are aligned; a caller's own
+// (set_cpu_data) may begin anywhere.
+bool IsBoth(const ChannelBlocks& layout, const void* plain) {
+  return layout.block == 1 || (layout.IsPlain() && reinterpret_cast<uintptr_t>(plain) % kLine == 0);
 }
 
 // Pinning takes far longer than copying a few numbers by way of the driver's own pinned memory.
@@ -125,13 +132,13 @@ void SyncedMemory::set_cpu_data(void* data) {
 }
 
 const float* SyncedMemory::cpu_blocked(const ChannelBlocks& layout) {
-  if (layout.IsPlain()) return static_cast<const float*>(cpu_data());
+  if (IsBoth(layout, plain_)) return static_cast<const float*>(cpu_data());
   ToBlocked(layout);
   return blocked_;
 }
 
 float* SyncedMemory::mutable_cpu_blocked(const ChannelBlocks& layout, bool keep) {
-  if (layout.IsPlain()) {
+  if (IsBoth(layout, plain_)) {
     return static_cast<float*>(keep ? mutable_cpu_data() : overwrite_cpu_data());
   }
   if (keep) {

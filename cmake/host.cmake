@@ -3,6 +3,9 @@
 # host's tools, and bin/metaperturb on top of the host's libcaffe. Of caffe/ only what starts kernels
 # is used.
 
+if(METAPERTURB_BENCH)
+  message(FATAL_ERROR "METAPERTURB_BENCH: the benchmarks are for the project's own Caffe, without METAPERTURB_HOST")
+endif()
 get_filename_component(host ${METAPERTURB_HOST} ABSOLUTE)
 set(host_places ${host} ${host}/build ${host}/distribute ${host}/.build_release)
 
@@ -134,7 +137,7 @@ file(GLOB tool_sources CONFIGURE_DEPENDS tools/metaperturb/*.cpp)
 list(FILTER tool_sources EXCLUDE REGEX "/split\\.cpp$")
 add_executable(metaperturb_tool ${tool_sources})
 set_source_files_properties(tools/metaperturb/shipped_phi.cpp PROPERTIES
-  COMPILE_DEFINITIONS METAPERTURB_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  COMPILE_DEFINITIONS "METAPERTURB_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\";METAPERTURB_TO_DATA=\"../share\"")
 set_target_properties(metaperturb_tool PROPERTIES OUTPUT_NAME metaperturb)
 target_compile_options(metaperturb_tool PRIVATE -Wall -Wextra
   $<$<BOOL:${METAPERTURB_WERROR}>:-Werror>)

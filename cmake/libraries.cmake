@@ -12,6 +12,7 @@ metaperturb_add_gpu_sources(metaperturb_caffe ${caffe_gpu_sources})
 set_target_properties(metaperturb_caffe PROPERTIES OUTPUT_NAME metaperturb_caffe
                                                    EXPORT_NAME caffe VERSION ${PROJECT_VERSION})
 add_dependencies(metaperturb_caffe metaperturb_proto)
+target_compile_features(metaperturb_caffe PUBLIC cxx_std_17)
 target_compile_definitions(metaperturb_caffe PUBLIC $<$<NOT:$<BOOL:${cuda_found}>>:CPU_ONLY> USE_OPENCV USE_LMDB)
 target_include_directories(metaperturb_caffe
   PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${proto_root}>
@@ -23,6 +24,8 @@ target_link_libraries(metaperturb_caffe
          $<INSTALL_INTERFACE:glog> $<INSTALL_INTERFACE:gflags> $<INSTALL_INTERFACE:openblas>
   PRIVATE $<BUILD_INTERFACE:metaperturb_options> $<BUILD_INTERFACE:metaperturb_dnnl>
           $<BUILD_INTERFACE:metaperturb_lmdb> $<BUILD_INTERFACE:metaperturb_opencv>
+          $<INSTALL_INTERFACE:dnnl> $<INSTALL_INTERFACE:lmdb> $<INSTALL_INTERFACE:opencv_imgcodecs>
+          $<INSTALL_INTERFACE:opencv_imgproc> $<INSTALL_INTERFACE:opencv_core>
           OpenMP::OpenMP_CXX ${CMAKE_DL_LIBS})
 set_source_files_properties(${proto_sources} PROPERTIES COMPILE_OPTIONS "-w"
                                                         SKIP_PRECOMPILE_HEADERS ON)
@@ -50,6 +53,10 @@ target_link_libraries(metaperturb PUBLIC metaperturb_caffe
 foreach(library metaperturb_caffe metaperturb)
   if(BUILD_SHARED_LIBS)
     target_link_options(${library} INTERFACE -Wl,--no-as-needed)
+  else()
+    string(REGEX REPLACE "^metaperturb_" "" name ${library})  # under which it is installed
+    target_link_options(${library} INTERFACE
+      "LINKER:--whole-archive,$<TARGET_FILE:metaperturb::${name}>,--no-whole-archive")
   endif()
 endforeach()
 add_library(metaperturb::caffe ALIAS metaperturb_caffe)

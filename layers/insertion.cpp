@@ -69,6 +69,31 @@ std::vector<bool> ResidualAdditions(const NetParameter& net) {
   return additions;
 }
 
+namespace {
+
+// Layers of different phases that make the same blob, each anew, are one place: behind the last.
+std::map<int, int> WithAlternativesMerged(const NetParameter& net, std::map<int, int> places) {
+  for (auto place = places.begin(); place != places.end();) {
+    const string& blob = net.layer(place->first).top(0);
+    const auto touches = [&](const LayerParameter& layer) {
+      const auto& tops = layer.top();
+      return Reads(layer, blob) || std::find(tops.begin(), tops.end(), blob) != tops.end();
+    };
+    int next = place->first + 1;
+    while (next < net.layer_size() && !touches(net.layer(next))) ++next;
+    const auto other = places.find(next);
+    if (other == places.end() || Reads(net.layer(next), blob)) {
+      ++place;
+      continue;
+    }
+    other->second = place->second;
+    place = places.erase(place);
+  }
+  return places;
+}
+
+}  // namespace
+
 std::map<int, int> PerturbationPlaces(const NetParameter& net) {
   const std::vector<bool> is_addition = ResidualAdditions(net), to_weights = Feed(net, HasWeights),
                           to_loss = Feed(net, ReadsPredictions);
@@ -96,10 +121,10 @@ std::map<int, int> PerturbationPlaces(const NetParameter& net) {
     }
     for (const string& top : layer.top()) maker[top] = layer.type();
   }
-  if (convolutions.empty() || !additions.empty()) {
-    return convolutions.empty() ? convolutions : additions;
-  }
-  return normalisations.empty() ? convolutions : normalisations;
+  if (convolutions.empty()) return convolutions;
+  return WithAlternativesMerged(net, !additions.empty()        ? additions
+                                     : !normalisations.empty() ? normalisations
+                                                               : convolutions);
 }
 
 bool SameRules(const LayerParameter& a, const LayerParameter& b) {

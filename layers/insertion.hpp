@@ -22,7 +22,8 @@ std::vector<bool> ResidualAdditions(const caffe::NetParameter& net);
 /// convolutions; without those the convolutions, but for those that make the logits of an
 /// InformationDropout. What goes into a loss, a Softmax or an Accuracy without another layer with
 /// weights in between makes predictions, not features, and is left alone. Empty where that leaves
-/// no convolution.
+/// no convolution. Where TRAIN and TEST each have their own layer for a blob, the place is behind
+/// the second of them.
 std::map<int, int> PerturbationPlaces(const caffe::NetParameter& net);
 
 /// Whether a and b are there in the same phases and stages.

@@ -32,8 +32,9 @@ inline void Store(float* p, V v) {
 inline V Set(float f) {
   return f - V{};
 }
+// Not a number stays so, here and below.
 inline V Relu(V v) {
-  return v > 0.0f ? v : V{};
+  return v < 0.0f ? V{} : v;
 }
 // The sums of neighbouring lanes of a and b, four lanes at a time: a0 + a1, a2 + a3, b0 + b1, b2 +
 // b3, ...
@@ -79,19 +80,21 @@ inline V FlipSign(V v, V by) {
 // One bit per lane.
 typedef std::conditional<kBlock == 16, uint16_t, uint8_t>::type Bits;
 
+// The lanes that are positive, or not a number.
 inline Bits PositiveBits(V v) {
 #if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
+  return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NLE_UQ);
 #elif defined(__AVX2__)
-  return static_cast<Bits>(_mm256_movemask_ps((__m256)(v > 0.0f)));
+  return static_cast<Bits>(
+      _mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_setzero_ps(), _CMP_NLE_UQ)));
 #else
   Bits bits = 0;
-  for (int l = 0; l < kBlock; ++l) bits |= (v[l] > 0.0f) << l;
+  for (int l = 0; l < kBlock; ++l) bits |= !(v[l] <= 0.0f) << l;
   return bits;
 #endif
 }
 
-// *total += max(v, 0); v's positive lanes.
+// *total += max(v, 0); PositiveBits(v).
 inline Bits AddPositive(V v, V* total) {
 #if defined(__AVX512F__)
   const Bits bits = PositiveBits(v);
@@ -132,7 +135,7 @@ inline V ExpOfParts(V x, VI n) {
 
 // e^x for x <= 0.
 inline V ExpOfNegative(V x) {
-  x = x > -87.0f ? x : Set(-87.0f);
+  x = x < -87.0f ? Set(-87.0f) : x;
   // Truncation rounds to the nearest here.
   return ExpOfParts(x, __builtin_convertvector(x * 1.44269504f - 0.5f, VI));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
+#include <cmath>
 
 #include "caffe/proto/caffe.pb.h"
 #include "layers/host.hpp"
@@ -29,6 +30,9 @@ vector<double> ReadPhi(const string& file) {
   if (phi.empty()) phi.assign(found.data().begin(), found.data().end());
   ENFORCE(phi.size() == size_t{kPhiSize})
       << file << ": phi has " << phi.size() << " values where " << kPhiSize << " are expected";
+  for (size_t i = 0; i < phi.size(); ++i) {
+    ENFORCE(std::isfinite(phi[i])) << file << ": value " << i << " of phi is " << phi[i];
+  }
   return phi;
 }
 

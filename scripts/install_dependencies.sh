@@ -7,8 +7,12 @@ set -euo pipefail
 packages=(g++ cmake ninja-build libdnnl-dev libopenblas-dev libprotobuf-dev protobuf-compiler
           libgoogle-glog-dev libgflags-dev libboost-dev libopencv-core-dev libopencv-imgproc-dev
           libopencv-imgcodecs-dev liblmdb-dev zlib1g-dev libarchive-dev libmatio-dev dataset-fashion-mnist)
-[ "${1:-}" = tests ] && packages+=(libgtest-dev libopencv-dnn-dev libopenmpi-dev openmpi-bin)
-[ "${1:-}" = bench ] && packages+=(libbenchmark-dev)
+case ${1:-} in
+  tests) packages+=(libgtest-dev libopencv-dnn-dev libopenmpi-dev openmpi-bin) ;;
+  bench) packages+=(libbenchmark-dev) ;;
+  '' | --check) ;;
+  *) echo "install_dependencies.sh: $1: tests, bench or --check is expected" >&2; exit 1 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

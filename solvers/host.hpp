@@ -115,12 +115,13 @@ void MakeReadable(const Blob<Dtype>& blob) {
 /// would print twenty tables of layers. --v=1 shows them. Threads may have theirs at the same time.
 class QuietLog {
  public:
-  explicit QuietLog(bool quiet = true) : quiet_(quiet && !VLOG_IS_ON(1)) {
+  explicit QuietLog(bool quiet = true, int least = google::GLOG_WARNING)
+      : quiet_(quiet && !VLOG_IS_ON(1)) {
     if (!quiet_) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (count_++ > 0) return;
     before_ = FLAGS_minloglevel;
-    FLAGS_minloglevel = std::max<int>(before_, google::GLOG_WARNING);
+    FLAGS_minloglevel = std::max(before_, least);
   }
   ~QuietLog() {
     if (!quiet_) return;

@@ -70,6 +70,13 @@ void MetaSolver<Dtype>::CheckSnapshotPrefix() {
 }
 
 template <typename Dtype>
+bool MetaSolver<Dtype>::HasSnapshot() {
+  const bool has = leads() && std::filesystem::exists(SnapshotName("_phi", ".caffemodel")) &&
+                   std::filesystem::exists(SnapshotName("", ".metastate"));
+  return tasks_.group().AllGather(has ? "yes" : "")[0] == "yes";
+}
+
+template <typename Dtype>
 void MetaSolver<Dtype>::Snapshot() {
   ENFORCE(!param_.snapshot_prefix().empty()) << "snapshot_prefix is not given";
   ProcessGroup& group = tasks_.group();
@@ -126,12 +133,13 @@ void MetaSolver<Dtype>::Restore(const string& file) {
   tasks_.group().Together([&] {
     state = ReadMetaState(file, [&](int t) { return t < tasks_.size() && tasks_.IsMine(t); });
   });
+  const auto restore_phi = [&] {
+    phi_->FromProto(state.phi(), false);
+    SolverFromProto(state.phi_solver(), phi_solver_.get());
+  };
   Within(file, [&] {
     tasks_.FromProto(state);
-    Within("phi", [&] {
-      phi_->FromProto(state.phi(), false);
-      SolverFromProto(state.phi_solver(), phi_solver_.get());
-    });
+    tasks_.group().Together([&] { Within("phi", restore_phi); });
   });
   if (state.random_seed() != static_cast<uint64_t>(seed_)) {
     LOG(WARNING) << file << ": was written with random seed " << state.random_seed()
@@ -150,9 +158,6 @@ void MetaSolver<Dtype>::Restore(const string& file) {
 MetaSolverParameter ReadMetaSolverParameter(const string& file) {
   MetaSolverParameter param;
   ReadProtoFromTextFileOrDie(file, &param);
-  for (SolverParameter* optimiser : {param.mutable_theta(), param.mutable_phi()}) {
-    UpgradeSolverAsNeeded(file, optimiser);
-  }
   Within(file, [&] {
     for (const string& pattern : param.task_list()) {
       for (const string& list : Matches(pattern)) {
@@ -164,6 +169,12 @@ MetaSolverParameter ReadMetaSolverParameter(const string& file) {
     }
   });
   param.clear_task_list();
+  for (SolverParameter* optimiser : {param.mutable_theta(), param.mutable_phi()}) {
+    UpgradeSolverAsNeeded(file, optimiser);
+  }
+  for (MetaTaskParameter& task : *param.mutable_task()) {
+    if (task.has_theta()) UpgradeSolverAsNeeded(file, task.mutable_theta());
+  }
   if (!param.has_snapshot_prefix()) {
     param.set_snapshot_prefix(std::filesystem::path(file).replace_extension().string());
   }
@@ -185,6 +196,7 @@ string LatestSnapshot(const MetaSolverParameter& param) {
 #define INSTANTIATE(Dtype)                                                             \
   template string MetaSolver<Dtype>::SnapshotName(const string&, const string&) const; \
   template void MetaSolver<Dtype>::CheckSnapshotPrefix();                              \
+  template bool MetaSolver<Dtype>::HasSnapshot();                                      \
   template void MetaSolver<Dtype>::Snapshot();                                         \
   template void MetaSolver<Dtype>::Restore(const string&)
 INSTANTIATE(float);

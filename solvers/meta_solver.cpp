@@ -1,5 +1,6 @@
 #include "solvers/meta_solver.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "solvers/host.hpp"
@@ -85,20 +86,22 @@ void MetaSolver<Dtype>::Check() const {
   }
   std::set<string> names;
   double weights = 0;
-  for (const MetaTaskParameter& task : param_.task()) {
-    ENFORCE(!task.has_name() || names.insert(task.name()).second)
-        << "two tasks have the name '" << task.name() << "'";
-    ENFORCE(task.weight() >= 0 && std::isfinite(task.weight()))
-        << "task '" << task.name() << "': weight is " << task.weight();
-    weights += task.weight();
+  for (int t = 0; t < param_.task_size(); ++t) {
+    const string name = TaskName(param_, t);
+    ENFORCE(names.insert(name).second) << "two tasks have the name '" << name << "'";
+    const float weight = param_.task(t).weight();
+    ENFORCE(weight >= 0 && std::isfinite(weight)) << "task '" << name << "': weight is " << weight;
+    weights += weight;
   }
   ENFORCE(weights > 0) << "every task has weight 0";
   Within("phi", [&] { CheckOptimiser(param_.phi()); });
+  bool common_checked = false;
   for (int t = 0; t < param_.task_size(); ++t) {
-    if (t == 0 || param_.task(t).has_theta()) {
-      const string where = param_.task(t).has_theta() ? "task '" + TaskName(param_, t) + "': " : "";
-      Within(where + "theta", [&] { CheckOptimiser(ThetaOptimiser(param_, param_.task(t))); });
-    }
+    const bool own = param_.task(t).has_theta();
+    if (!own && common_checked) continue;
+    common_checked |= !own;
+    const string where = own ? "task '" + TaskName(param_, t) + "': " : "";
+    Within(where + "theta", [&] { CheckOptimiser(ThetaOptimiser(param_, param_.task(t))); });
   }
 }
 
@@ -107,7 +110,12 @@ void MetaSolver<Dtype>::CheckOptimiser(const SolverParameter& optimiser) const {
   ENFORCE(optimiser.has_base_lr()) << "base_lr is not given";
   // Finds an unknown type or learning-rate policy before a task's net would be blamed for it.
   const QuietLog quiet;
-  SolverAccess<Dtype>::LearningRate(MakeSolver<Dtype>(optimiser, PhiNet({1}), param_, seed_).get());
+  SolverParameter param = optimiser;  // without the weights, which are another net's
+  param.set_regularization_type("L2");
+  const auto* weights = SolverParameter::descriptor()->FindFieldByName("weights");
+  if (weights)
+    param.GetReflection()->ClearField(&param, weights);  // older Caffes have no such field
+  SolverAccess<Dtype>::LearningRate(MakeSolver<Dtype>(param, PhiNet({1}), param_, seed_).get());
 }
 
 template <typename Dtype>
@@ -159,7 +167,7 @@ void MetaSolver<Dtype>::MetaStep() {
         [&] { THROW_ERROR << "the gradient of phi is not finite at meta-iteration " << iter_; });
   }
   losses_.push_back(losses);
-  if (losses_.size() > param_.average_loss()) losses_.pop_front();
+  while (losses_.size() > param_.average_loss()) losses_.pop_front();
   const int interval = static_cast<int>(param_.display());
   const bool due = interval > 0 && iter_ % interval == 0;
   if (message.display || due) Log(due || interval == 0);
@@ -217,7 +225,9 @@ void MetaSolver<Dtype>::WriteMetrics(const Losses& mean) {
   }
   const Scalars perturbations = tasks_.Perturbations();
   scalars.insert(scalars.end(), perturbations.begin(), perturbations.end());
-  if (leads()) metrics_.Write(iter_, scalars);
+  tasks_.group().Together([&] {
+    if (leads()) metrics_.Write(iter_, scalars);
+  });
 }
 
 template <typename Dtype>
@@ -243,12 +253,14 @@ SolverAction::Enum MetaSolver<Dtype>::RequestedAction() {
 }
 
 template <typename Dtype>
-void MetaSolver<Dtype>::Solve(const string& resume_file) {
+bool MetaSolver<Dtype>::Solve(const string& resume_file) {
   CheckSnapshotPrefix();
   if (!resume_file.empty()) Restore(resume_file);
-  LOG_IF(WARNING, iter_ >= static_cast<int>(param_.max_iter()))
-      << "Meta-iteration " << iter_ << " is reached already and max_iter is " << param_.max_iter()
-      << ": nothing is left to do";
+  if (iter_ >= static_cast<int>(param_.max_iter())) {
+    LOG(WARNING) << "Meta-iteration " << iter_ << " is reached already and max_iter is "
+                 << param_.max_iter() << ": nothing is left to do";
+    if (HasSnapshot()) snapshot_iter_ = iter_;
+  }
   LOG(INFO) << "Meta-training phi (" << phi_->count() << " values) on " << tasks_.size()
             << " task(s), random seed " << seed_;
   const int max_iter = static_cast<int>(param_.max_iter());
@@ -263,7 +275,7 @@ void MetaSolver<Dtype>::Solve(const string& resume_file) {
     if (action != SolverAction::NONE || (interval > 0 && iter_ % interval == 0)) Snapshot();
     if (action == SolverAction::STOP) {
       LOG(INFO) << "Meta-training stopped early.";
-      return;
+      return false;
     }
   }
   if (leads()) progress_.ClearBar();
@@ -271,6 +283,10 @@ void MetaSolver<Dtype>::Solve(const string& resume_file) {
   const string times = tasks_.TimeLine();
   if (!times.empty()) LOG(INFO) << times;
   LOG(INFO) << "Meta-training done.";
+  // What a process was asked for after the last step, the others have not heard of yet.
+  const vector<string> asked =
+      tasks_.group().AllGather(wanted_ == SolverAction::STOP ? "stop" : "");
+  return std::all_of(asked.begin(), asked.end(), [](const string& by) { return by.empty(); });
 }
 
 INSTANTIATE_CLASS(MetaSolver);

@@ -47,8 +47,8 @@ class MetaSolver {
   void SetActionFunction(ActionCallback func) { action_function_ = func; }
 
   /// Runs until max_iter, with log lines and snapshots; resumes from the .metastate `resume_file`
-  /// if given.
-  void Solve(const string& resume_file = "");
+  /// if given. False where a STOP was asked for, after the last step, too.
+  bool Solve(const string& resume_file = "");
   /// `iters` meta-steps, without snapshots.
   void Step(int iters);
   /// Writes PREFIX_phi_iter_N.caffemodel (what metaperturb_param.phi loads) and
@@ -85,6 +85,8 @@ class MetaSolver {
   bool leads() const { return tasks_.group().rank() == 0; }
   string SnapshotName(const string& middle, const string& extension) const;
   void CheckSnapshotPrefix();
+  /// Whether this iteration's files are there.
+  bool HasSnapshot();
   /// phi as metaperturb_param.phi loads it.
   NetParameter PhiModel() const;
 

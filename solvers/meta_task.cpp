@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "layers/metaperturb_layer.hpp"
 #include "solvers/host.hpp"
@@ -53,6 +54,7 @@ std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& optimiser,
   param.clear_test_net_param();
   param.clear_test_iter();
   param.clear_test_interval();
+  param.clear_train_state();  // `net` is what it leaves
   param.clear_test_state();
   param.clear_snapshot_prefix();
   param.set_display(0);
@@ -99,6 +101,7 @@ MetaTask<Dtype>::MetaTask(const MetaSolverParameter& run, NetFiles* nets, int in
 template <typename Dtype>
 void MetaTask<Dtype>::Build(const MetaSolverParameter& run, NetFiles* nets, int index,
                             int64_t seed) {
+  val_batches_ = run.phi().iter_size();
   const string file = NetFile(run, index);
   ENFORCE(!file.empty()) << "no net is given, neither here nor for all tasks";
   net_file_ = file;
@@ -107,7 +110,7 @@ void MetaTask<Dtype>::Build(const MetaSolverParameter& run, NetFiles* nets, int 
     NetState state;
     state.set_phase(TRAIN);
     state.MergeFrom(net.state());
-    state.MergeFrom(run.theta().train_state());
+    state.MergeFrom(ThetaOptimiser(run, param_).train_state());
     state.set_phase(TRAIN);
     const NetParameter definition = ThetaDefinition(net, state, param_, phi_param_);
     phi_file_ = PhiFile(definition, phi_param_);
@@ -152,7 +155,7 @@ void MetaTask<Dtype>::Describe(MetaTaskReport* report) const {
                           std::to_string(theta_net().layers().size()) + " layers, " +
                           std::to_string(values) + " values");
   report->set_images(static_cast<uint32_t>(BatchSize(theta_net()) * solver_->param().iter_size() +
-                                           BatchSize(*val_net_)));
+                                           BatchSize(*val_net_) * val_batches_));
   report->set_phi_file(phi_file_);
   phi().ToProto(report->mutable_phi());
 }
@@ -288,6 +291,15 @@ void MetaTask<Dtype>::ToProto(MetaSolverState::Task* state) const {
 template <typename Dtype>
 void MetaTask<Dtype>::FromProto(const MetaSolverState::Task& state) {
   Within("task '" + name_ + "'", [&] {
+    std::set<string> stored;
+    for (const LayerParameter& layer : state.net().layer()) {
+      if (layer.blobs_size() > 0) stored.insert(layer.name());
+    }
+    for (size_t i = 0; i < theta_net().layers().size(); ++i) {
+      const string& layer = theta_net().layer_names()[i];
+      ENFORCE(theta_net().layers()[i]->blobs().empty() || stored.count(layer))
+          << "layer '" << layer << "' has parameters, but is not in the snapshot";
+    }
     theta_net().CopyTrainedLayersFrom(state.net());
     SolverFromProto(state.solver(), solver_.get());
     train_passes_ = state.train_passes();

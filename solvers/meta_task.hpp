@@ -83,6 +83,7 @@ class MetaTask {
   vector<shared_ptr<Blob<Dtype>>> counts_;
   vector<double> phi_gradient_;
   double accuracy_;
+  int val_batches_ = 1;                         // of a meta-step
   uint64_t train_passes_ = 0, val_passes_ = 0;  // forward passes of either net
 
   DISABLE_COPY_AND_ASSIGN(MetaTask);

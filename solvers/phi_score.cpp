@@ -24,6 +24,22 @@ string Canonical(const string& path) {
   return std::filesystem::weakly_canonical(path, ignored).string();
 }
 
+// The target's solver, all of its MetaPerturb layers with phi from `phi_file`.
+std::unique_ptr<Solver<float>> TargetSolver(SolverParameter param, const string& phi_file) {
+  param.set_snapshot(0);
+  param.set_snapshot_after_train(false);
+  param.clear_snapshot_prefix();
+  if (param.random_seed() < 0) param.set_random_seed(1);
+  for (LayerParameter& layer : *param.mutable_net_param()->mutable_layer()) {
+    if (layer.type() != "MetaPerturb") continue;
+    MetaPerturbParameter perturb = metaperturb::GetParam(layer);
+    phi_file.empty() ? perturb.clear_phi() : perturb.set_phi(phi_file);
+    const bool as_param_str = layer.has_python_param();
+    metaperturb::SetParam(perturb, as_param_str, &layer);
+  }
+  return std::unique_ptr<Solver<float>>(SolverRegistry<float>::CreateSolver(param));
+}
+
 }  // namespace
 
 SolverParameter ReadTarget(const string& file, const MetaSolverParameter& run) {
@@ -48,27 +64,18 @@ SolverParameter ReadTarget(const string& file, const MetaSolverParameter& run) {
           << source << "', which is a source task's: nothing can be learned from it about others";
     }
     ENFORCE(found) << target.net() << ": has no MetaPerturb layer to put phi into";
+    const string net_file = target.net();
     *target.mutable_net_param() = net;
     target.clear_net();
+    const QuietLog quiet(true, google::GLOG_ERROR);       // it has no phi yet
+    Within(net_file, [&] { TargetSolver(target, ""); });  // hours before it is trained
   });
   return target;
 }
 
 PhiScore ScorePhi(const SolverParameter& target, const string& phi_file,
                   const ActionCallback& action, bool* stopped) {
-  SolverParameter param = target;
-  param.set_snapshot(0);
-  param.set_snapshot_after_train(false);
-  param.clear_snapshot_prefix();
-  if (param.random_seed() < 0) param.set_random_seed(1);
-  for (LayerParameter& layer : *param.mutable_net_param()->mutable_layer()) {
-    if (layer.type() != "MetaPerturb") continue;
-    MetaPerturbParameter perturb = metaperturb::GetParam(layer);
-    perturb.set_phi(phi_file);
-    const bool as_param_str = layer.has_python_param();
-    metaperturb::SetParam(perturb, as_param_str, &layer);
-  }
-  const std::unique_ptr<Solver<float>> solver(SolverRegistry<float>::CreateSolver(param));
+  const std::unique_ptr<Solver<float>> solver = TargetSolver(target, phi_file);
   *stopped = false;
   solver->SetActionFunction([&] {
     const SolverAction::Enum wanted = action ? action() : SolverAction::NONE;
@@ -87,7 +94,7 @@ PhiScore ScorePhi(const SolverParameter& target, const string& phi_file,
     score.name = "accuracy";
     score.rises = true;
   }
-  const int batches = param.test_iter(0);
+  const int batches = target.test_iter(0);
   for (int b = 0; b < batches && !*stopped; ++b) {
     float loss = 0;
     net.Forward(&loss);

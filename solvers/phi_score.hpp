@@ -16,8 +16,11 @@ struct PhiScore {
   bool rises;   // whether more is better
   double value;
 
-  /// A difference below a millionth is one of rounding.
+  /// A difference below a millionth is one of rounding. What is not finite is worse than all else.
   bool IsBetterThan(const PhiScore& other) const {
+    if (!std::isfinite(value) || !std::isfinite(other.value)) {
+      return std::isfinite(value) && !std::isfinite(other.value);
+    }
     const double gain = rises ? value - other.value : other.value - value;
     return gain > 1e-6 * std::abs(other.value);
   }

@@ -19,10 +19,11 @@ void SetSource(const string& source, uint32_t batch_size, DataMessage* param) {
 // Gives the data layer its source. Layers that make their data themselves (DummyData, MemoryData,
 // Input) need none.
 void SetData(const char* field, const string& source, uint32_t batch_size, NetParameter* net) {
-  int found = 0;
+  int found = 0, in_memory = 0;
   for (LayerParameter& layer : *net->mutable_layer()) {
     if (layer.type() == "MemoryData" && batch_size > 0) {
       layer.mutable_memory_data_param()->set_batch_size(batch_size);
+      ++in_memory;
     }
     if (layer.type() != "Data" && layer.type() != "ImageData") continue;
     ENFORCE(!source.empty()) << field << " is not given; layer '" << layer.name() << "' ("
@@ -39,6 +40,9 @@ void SetData(const char* field, const string& source, uint32_t batch_size, NetPa
   ENFORCE(found == 1 || source.empty())
       << field << " '" << source
       << "' is given, but the net has no Data or ImageData layer in phase TRAIN";
+  ENFORCE(batch_size == 0 || found + in_memory > 0)
+      << "batch_size " << batch_size
+      << " is given, but the net has no Data, ImageData or MemoryData layer in phase TRAIN";
 }
 
 // The layer before `end` that wrote `blob` last, or -1.
@@ -89,7 +93,12 @@ template <typename Dtype>
 void LearnPhi(const Net<Dtype>& net, const string& phi_param, bool with_theta,
               NetParameter* definition) {
   for (LayerParameter& layer : *definition->mutable_layer()) {
-    const size_t blobs = net.layer_by_name(layer.name())->blobs().size();
+    size_t blobs = 0;
+    for (size_t i = 0; i < net.layers().size(); ++i) {  // a name may be that of several layers
+      if (net.layer_names()[i] == layer.name() && net.layers()[i]->type() == layer.type()) {
+        blobs = net.layers()[i]->blobs().size();
+      }
+    }
     // Caffe's BatchNorm refuses entries for its statistics that do not say lr_mult: 0.
     while (!with_theta && static_cast<size_t>(layer.param_size()) < blobs) layer.add_param();
     for (ParamSpec& spec : *layer.mutable_param()) {
@@ -122,6 +131,9 @@ NetParameter ThetaDefinition(const NetParameter& net, const NetState& state,
   for (LayerParameter& layer : *result.mutable_layer()) {
     for (ParamSpec& spec : *layer.mutable_param()) {
       if (spec.name() != phi_param) continue;
+      ENFORCE(layer.type() == "MetaPerturb")
+          << "phi_param '" << phi_param << "' is a parameter of layer '" << layer.name() << "' ("
+          << layer.type() << "), which is no MetaPerturb layer";
       Freeze(&spec);
       found = true;
     }

@@ -2,6 +2,7 @@
 # Builds this example outside the project against an installed build, and runs it.
 #   examples/custom_layer/check.sh BUILD_FOLDER
 set -euo pipefail
+unset CDPATH  # with it, cd prints where it goes
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -112,5 +112,21 @@ TEST(SyncedMemory, LayoutsThatArePlainNeedNoSecondCopy) {
   EXPECT_EQ(32 * sizeof(float), memory.allocated());
 }
 
+TEST(SyncedMemory, CallersMemoryNeedNotBeAligned) {
+  const ChannelBlocks layout{16, 2, 16, 1};
+  alignas(64) float values[33];
+  for (int i = 0; i < 33; ++i) values[i] = static_cast<float>(i);
+  SyncedMemory memory(32 * sizeof(float));
+  memory.set_cpu_data(values + 1);
+  const float* blocked = memory.cpu_blocked(layout);
+  EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(blocked) % 64);
+  EXPECT_TRUE(std::equal(blocked, blocked + 32, values + 1));
+  float* written = memory.mutable_cpu_blocked(layout, false);
+  EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(written) % 64);
+  std::fill(written, written + 32, 7.0f);
+  EXPECT_EQ(values + 1, memory.cpu_data());
+  EXPECT_EQ(7.0f, values[32]);
+}
+
 }  // namespace
 }  // namespace caffe

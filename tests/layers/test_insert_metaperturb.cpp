@@ -136,6 +136,29 @@ TEST(InsertMetaPerturbTest, OneNormalisationPerPhase) {
   EXPECT_EQ(0, Find(out, "bn_mp")->include_size());
 }
 
+// Not in place: each makes the blob anew.
+TEST(InsertMetaPerturbTest, OneMakerPerPhase) {
+  const NetParameter normalised = Parse(R"(
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "x" }
+    layer { name: "train" type: "BatchNorm" bottom: "x" top: "y" include { phase: TRAIN } }
+    layer { name: "test" type: "BatchNorm" bottom: "x" top: "y" include { phase: TEST } }
+    layer { name: "relu" type: "ReLU" bottom: "y" top: "y" }
+    layer { name: "fc" type: "InnerProduct" bottom: "y" top: "fc" })");
+  NetParameter out;
+  EXPECT_EQ(1, Insert(normalised, &out));
+  EXPECT_EQ("data->x x->y x->y y->test_mp test_mp->test_mp test_mp->fc", Wiring(out));
+  EXPECT_EQ(0, Find(out, "test_mp")->include_size());
+
+  const NetParameter convolved = Parse(R"(
+    layer { name: "train" type: "Convolution" bottom: "data" top: "y" include { phase: TRAIN } }
+    layer { name: "test" type: "Convolution" bottom: "data" top: "y" include { phase: TEST } }
+    layer { name: "fc" type: "InnerProduct" bottom: "y" top: "fc" })");
+  NetParameter other;
+  EXPECT_EQ(1, Insert(convolved, &other));
+  EXPECT_EQ("data->y data->y y->test_mp test_mp->fc", Wiring(other));
+  EXPECT_EQ(0, Find(other, "test_mp")->include_size());
+}
+
 TEST(InsertMetaPerturbTest, SumOfPredictionsIsNoBlock) {
   const NetParameter net = Parse(R"(
     layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" }

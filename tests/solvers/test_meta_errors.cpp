@@ -39,6 +39,14 @@ TEST_F(MetaSolverTest, MistakesInTheRun) {
   param.mutable_task(1)->set_weight(0);
   ExpectRefused(param, {"every task has weight 0"});
   param = Definition();
+  param.mutable_task(0)->clear_name();
+  param.mutable_task(0)->set_weight(-1);
+  ExpectRefused(param, {"task 'task0': weight is -1"});
+  // The common optimiser is checked where any task has it, not only the first.
+  param = Definition("lr_policy: 'fixed'");
+  param.mutable_task(0)->mutable_theta()->set_base_lr(0.1f);
+  ExpectRefused(param, {"theta: base_lr is not given"});
+  param = Definition();
   param.set_snapshot_prefix(Path("nowhere/run"));
   ExpectRefused(param, {Path("nowhere/run"), "cannot be written"});
 }
@@ -70,6 +78,11 @@ TEST_F(MetaSolverTest, MistakesInATask) {
   param = Definition();
   param.set_phi_param("psi");
   ExpectRefused(param, {"task 'a'", Path("net.prototxt"), "no parameter named 'psi'"});
+  WriteNet("net.prototxt",
+           Replaced(string(kData) + kBody + kHead, "name: \"fc\" type",
+                    "name: \"fc\" param { name: \"psi\" } type"),
+           "noise: MEAN", "");
+  ExpectRefused(param, {"task 'a'", "'psi'", "layer 'fc' (InnerProduct)", "no MetaPerturb layer"});
 
   WriteNet("net.prototxt",
            string(kData) + kBody + "layer { name: 'silence' type: 'Silence' bottom: 'label' }", "",
@@ -84,6 +97,10 @@ TEST_F(MetaSolverTest, MistakesInATask) {
                kBody + kHead,
            "", "");
   ExpectRefused(Definition(), {"task 'a'", "train_source", Path("db0"), "no Data or ImageData"});
+  param = Definition();
+  param.mutable_task(0)->clear_train_source();
+  param.mutable_task(0)->set_batch_size(9);
+  ExpectRefused(param, {"task 'a'", "batch_size 9", "no Data, ImageData or MemoryData"});
 }
 
 TEST_F(MetaSolverTest, LossThatIsNotFinite) {
@@ -111,11 +128,22 @@ TEST_F(MetaSolverTest, MistakesInASnapshot) {
   MetaSolver<float> adam(param);
   ExpectError([&] { adam.Restore(file); }, {file, "task 'a'", "moments", "Adam"});
 
+  WriteNet("other.prototxt",
+           Replaced(string(kData) + kOtherBody + kHead, "name: \"conv\"", "name: \"conv9\""),
+           "noise: MEAN", "");
+  MetaSolver<float> other_layer(Definition());
+  ExpectError([&] { other_layer.Restore(file); },
+              {file, "task 'b'", "layer 'conv9' has parameters, but is not in the snapshot"});
+
   std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
   ExpectError([&] { solver.Restore(file); }, {file});
 }
 
 TEST_F(MetaSolverTest, ReadsItsDefinition) {
+  WriteText("old.prototxt", "theta { solver_type: ADAM } task { theta { solver_type: NESTEROV } }");
+  const MetaSolverParameter old = ReadMetaSolverParameter(Path("old.prototxt"));
+  EXPECT_EQ(old.theta().type(), "Adam");
+  EXPECT_EQ(old.task(0).theta().type(), "Nesterov");
   WriteText("meta.prototxt", "max_iter: 3\ntask {}\n");
   const MetaSolverParameter param = ReadMetaSolverParameter(Path("meta.prototxt"));
   EXPECT_EQ(param.max_iter(), 3u);

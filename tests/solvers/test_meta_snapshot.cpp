@@ -1,3 +1,5 @@
+#include <chrono>
+#include <fstream>
 #include <limits>
 
 #include "solvers/meta_solver_fixture.hpp"
@@ -67,6 +69,26 @@ TEST_F(MetaSolverTest, SolveWritesSnapshotsAndResumes) {
   EXPECT_TRUE(StateOf(resumed) == StateOf(straight));
 }
 
+TEST_F(MetaSolverTest, WithNothingLeftToDoTheSnapshotStays) {
+  MetaSolver<float> first(Definition());
+  EXPECT_TRUE(first.Solve());
+  const auto written = [this] {
+    return std::filesystem::last_write_time(Path("run_iter_6.metastate"));
+  };
+  std::filesystem::last_write_time(Path("run_iter_6.metastate"), written() - std::chrono::hours(1));
+  const auto before = written();
+  MetaSolverParameter param = Definition();
+  param.set_random_seed(9);
+  param.set_max_iter(4);
+  EXPECT_TRUE(MetaSolver<float>(param).Solve(Path("run_iter_6.metastate")));
+  EXPECT_EQ(written(), before);
+  // Under another prefix they are not there yet.
+  param.set_snapshot_prefix(Path("copy"));
+  MetaSolver<float>(param).Solve(Path("run_iter_6.metastate"));
+  EXPECT_TRUE(std::filesystem::exists(Path("copy_iter_6.metastate")));
+  EXPECT_TRUE(std::filesystem::exists(Path("copy_phi_iter_6.caffemodel")));
+}
+
 TEST_F(MetaSolverTest, SeedIsTakenFromTheSnapshot) {
   MetaSolverParameter param = Definition();
   param.clear_random_seed();
@@ -103,9 +125,36 @@ TEST_F(MetaSolverTest, StopTakesASnapshot) {
   MetaSolver<float> solver(Definition());
   solver.SetActionFunction(
       [&] { return solver.iter() == 2 ? SolverAction::STOP : SolverAction::NONE; });
-  solver.Solve();
+  EXPECT_FALSE(solver.Solve());
   EXPECT_EQ(solver.iter(), 2);
   EXPECT_TRUE(std::filesystem::exists(Path("run_iter_2.metastate")));
+  MetaSolver<float> at_the_end(Definition());  // another run is not to follow
+  at_the_end.SetActionFunction(
+      [&] { return at_the_end.iter() == 6 ? SolverAction::STOP : SolverAction::NONE; });
+  EXPECT_FALSE(at_the_end.Solve());
+  EXPECT_EQ(at_the_end.iter(), 6);
+}
+
+TEST_F(MetaSolverTest, FewerLossesAreAveragedAfterARestart) {
+  MetaSolverParameter param = Definition();
+  param.set_average_loss(4);
+  MetaSolver<float> long_mean(param);
+  long_mean.Step(4);
+  long_mean.Snapshot();
+  param.set_average_loss(1);
+  param.set_display(1);
+  param.set_csv(Path("resumed.csv"));
+  MetaSolver<float>(param).Solve(Path("run_iter_4.metastate"));
+  param.set_csv(Path("straight.csv"));
+  MetaSolver<float>(param).Solve();
+  const auto last_line = [this](const char* name) {
+    std::ifstream file(Path(name));
+    string line, last;
+    while (std::getline(file, line)) last = line;
+    return last;
+  };
+  EXPECT_EQ(last_line("resumed.csv").substr(0, 2), "5,");
+  EXPECT_EQ(last_line("resumed.csv"), last_line("straight.csv"));
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "layers/read_phi.hpp"
 #include "solvers/meta_solver_fixture.hpp"
 
@@ -101,6 +103,80 @@ TEST_F(MetaSolverTest, TasksHaveTheirOwnNets) {
   solver.Step(2);
   EXPECT_GE(solver.tasks()[1]->accuracy(), 0.0);
   EXPECT_LE(solver.tasks()[1]->accuracy(), 1.0);
+}
+
+// The net is built of the layers that the task's own stages leave, and of no others.
+TEST_F(MetaSolverTest, ATaskMayHaveItsOwnStage) {
+  const string dropout =
+      "layer { name: 'drop' type: 'Dropout' bottom: 'mp2' top: 'mp2' RULE { stage: 'x' } } ";
+  for (const string rule : {"include", "exclude"}) {
+    WriteNet("net.prototxt", string(kData) + kBody + Replaced(dropout, "RULE", rule) + kHead,
+             "noise: MEAN", "");
+    MetaSolverParameter param = Definition();
+    param.mutable_task(0)->mutable_theta()->mutable_train_state()->add_stage("x");
+    MetaSolver<float> solver(param);
+    EXPECT_EQ(solver.tasks()[0]->theta_net().has_layer("drop"), rule == "include");
+    EXPECT_EQ(solver.tasks()[0]->val_net().has_layer("drop"), rule == "include");
+    solver.Step(2);
+  }
+}
+
+#ifndef METAPERTURB_FOREIGN_HOST
+TEST_F(MetaSolverTest, LayersMayShareANameWithOneWithoutParameters) {
+  WriteNet("net.prototxt",
+           Replaced(string(kData) + kBody + kHead, "name: \"relu2\"", "name: \"bn1\""),
+           "noise: MEAN", "");
+  MetaSolver<float> solver(Definition());
+  solver.Step(1);
+  EXPECT_EQ(solver.iter(), 1);
+}
+
+TEST_F(MetaSolverTest, ThetaMayStartFromWeightsAndBeHeldToThem) {
+  MetaSolverParameter param = Definition();
+  param.mutable_task()->RemoveLast();
+  NetParameter weights;
+  {
+    MetaSolver<float> source(param);
+    source.Step(2);
+    source.tasks()[0]->theta_net().ToProto(&weights);
+  }
+  WriteProtoToBinaryFile(weights, Path("source.caffemodel"));
+  param.mutable_theta()->add_weights(Path("source.caffemodel"));
+  const auto start = [&](const MetaSolver<float>& solver) {
+    return Values(*solver.tasks()[0]->theta_net().layer_by_name("conv1")->blobs()[0]);
+  };
+  vector<double> expected;
+  for (const LayerParameter& layer : weights.layer()) {
+    if (layer.name() != "conv1") continue;
+    expected.assign(layer.blobs(0).data().begin(), layer.blobs(0).data().end());
+  }
+  MetaSolver<float> plain(param);
+  EXPECT_EQ(start(plain), expected);
+  param.mutable_theta()->set_regularization_type("L2-SP");
+  param.mutable_theta()->set_l2_sp_decay(1);
+  MetaSolver<float> held(param);
+  EXPECT_EQ(start(held), expected);
+  plain.Step(20);
+  held.Step(20);
+  const auto distance = [&](const MetaSolver<float>& solver) {
+    double sum = 0;
+    const vector<double> now = start(solver);
+    for (size_t i = 0; i < now.size(); ++i) sum += std::pow(now[i] - expected[i], 2);
+    return sum;
+  };
+  EXPECT_LT(distance(held), distance(plain));
+  param.mutable_theta()->clear_weights();
+  ExpectRefused(param, {"task 'a'", "L2-SP", "weights"});
+}
+#endif
+
+TEST_F(MetaSolverTest, ImagesOfAMetaStep) {
+  MetaSolverParameter param = Definition();
+  param.mutable_phi()->set_iter_size(3);
+  param.mutable_theta()->set_iter_size(2);
+  MetaSolver<float> solver(param);
+  EXPECT_EQ(solver.task_set().report(0).images(), 4u * (2 + 3));
+  EXPECT_EQ(solver.task_set().report(1).images(), 6u * (2 + 3));
 }
 
 TEST_F(MetaSolverTest, UnneededGradientsAreNotComputed) {

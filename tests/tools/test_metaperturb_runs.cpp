@@ -75,6 +75,28 @@ class MetaPerturbRuns : public testing::TempDirTest {
   }
 };
 
+// Before the meta-training, not after it.
+TEST_F(MetaPerturbRuns, ATargetThatCannotBeTrainedIsFoundAtTheStart) {
+  Write("target.prototxt", Data("missing") + Layers(""));
+  EXPECT_EQ(Train("--runs=2 --select_on=solver.prototxt"), 1) << output_;
+  EXPECT_NE(output_.find("ERROR: solver.prototxt: target.prototxt: layer 'data' (Data): missing"),
+            string::npos)
+      << output_;
+  EXPECT_EQ(output_.find("Run 0"), string::npos) << output_;
+  EXPECT_FALSE(Exists("run_run0_iter_4.metastate"));
+}
+
+// The training's last step spoils the weights.
+TEST_F(MetaPerturbRuns, AScoreThatIsNotFiniteIsAnError) {
+  Write("solver.prototxt",
+        "net: 'target.prototxt' max_iter: 1 test_iter: 4 test_interval: 10 "
+        "test_initialization: false base_lr: 1e37 lr_policy: 'fixed'");
+  EXPECT_EQ(Train("--runs=2 --select_on=solver.prototxt"), 1) << output_;
+  EXPECT_NE(output_.find("ERROR: solver.prototxt: "), string::npos) << output_;
+  EXPECT_NE(output_.find("not finite"), string::npos) << output_;
+  EXPECT_FALSE(Exists("run_selection.csv"));
+}
+
 TEST_F(MetaPerturbRuns, TheRunWithTheLeastLossIsChosen) {
   ASSERT_EQ(Train("--runs=3 --select_on=solver.prototxt"), 0) << output_;
   const vector<double> scores = Scores("loss");

@@ -219,6 +219,18 @@ TEST_F(MetaPerturbTool, PlotsLogs) {
     ++lines;
   }
   EXPECT_EQ(4u, lines);
+  // Of a meta-training, theta's loss.
+  Write("train.log",
+        "I1124 02:50:06.70 139 solver.cpp:233] Iteration 0 (0 iter/s, 0s/10 iters), loss = 2.5\n"
+        "I1124 02:50:06.70 139 solver.cpp:233] Iteration 10 (5 iter/s, 2s/10 iters), loss = 1.5\n");
+  Write("meta.log",
+        "I1124 02:50:06.70 139 m.cpp:1] Meta-iteration 0 (0 iter/s, 0s/1 iters), theta loss = 2.5, "
+        "val loss = 9, |grad phi| = 1\n"
+        "I1124 02:50:06.70 139 m.cpp:1] Meta-iteration 10 (5 iter/s, 2s/10 iters), theta loss = "
+        "1.5, val loss = 7, |grad phi| = 1\n");
+  ASSERT_EQ(0, Run("plot --log=x:train.log --output=train.svg")) << output_;
+  ASSERT_EQ(0, Run("plot --log=x:meta.log --output=meta.svg")) << output_;
+  EXPECT_EQ(Read("train.svg"), Read("meta.svg"));
   Write("empty.log", "nothing\n");
   ExpectError("plot --log=x:empty.log --output=a.svg", "empty.log: has no line");
   ExpectError("plot --log=x:none.log --output=a.svg", "none.log: cannot be read");

@@ -43,7 +43,7 @@ Run ReadLog(const string& name, const string& file) {
   for (string line; std::getline(stream, line);) {
     if (line.find("Meta-iteration ") != string::npos) {
       if (NumberAfter(line, "Meta-iteration ", &iteration) &&
-          NumberAfter(line, "val loss = ", &value)) {
+          NumberAfter(line, "theta loss = ", &value)) {
         run.loss.emplace_back(iteration, value);
       }
     } else if (NumberAfter(line, " Iteration ", &iteration)) {

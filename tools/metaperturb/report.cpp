@@ -130,6 +130,18 @@ void WritePhi(std::ostream& out, const vector<double>& phi) {
   out << "</tr>\n</table>\n";
 }
 
+// The layer of "TASK/LAYER", where either may have slashes: each task has a column
+// "TASK/train_loss".
+string LayerOf(const string& where, const vector<Column>& columns) {
+  size_t task = where.find('/');
+  for (const Column& column : columns) {
+    const size_t slash = column.name.rfind('/');
+    if (slash == string::npos || column.name.substr(slash) != "/train_loss") continue;
+    if (where.compare(0, slash + 1, column.name, 0, slash + 1) == 0) task = slash;
+  }
+  return where.substr(task + 1);
+}
+
 // Noise and scale of every layer at the last row, averaged over the tasks that have it.
 void WriteLayers(std::ostream& out, const vector<Column>& columns) {
   const char* kQuantities[] = {"noise_mean", "noise_deviation", "scale_mean", "scale_deviation"};
@@ -139,7 +151,7 @@ void WriteLayers(std::ostream& out, const vector<Column>& columns) {
     for (const char* quantity : kQuantities) {
       if (!boost::algorithm::ends_with(column.name, string("/") + quantity)) continue;
       const string where = column.name.substr(0, column.name.size() - std::strlen(quantity) - 1);
-      const string layer = where.substr(where.find('/') + 1);
+      const string layer = LayerOf(where, columns);
       if (!sums.count(layer)) layers.push_back(layer);
       auto& sum = sums[layer][quantity];
       sum.first += column.values.back();
@@ -160,7 +172,8 @@ void WriteLayers(std::ostream& out, const vector<Column>& columns) {
       if (sum.second > 0) value[q] = sum.first / sum.second;
       out << "<td>" << value[q] << "</td>";
     }
-    const double factor = std::max(0.0, std::min(2.0, value[0] * value[2]));
+    const double product = value[0] * value[2];
+    const double factor = std::isfinite(product) ? std::max(0.0, std::min(2.0, product)) : 0;
     out << "<td><div class='bar' style='width:" << 100 * factor << "px'></div></td></tr>\n";
   }
   out << "</table>\n";

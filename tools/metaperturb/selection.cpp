@@ -1,5 +1,7 @@
 #include "tools/metaperturb/selection.hpp"
 
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -7,10 +9,13 @@
 
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "solvers/host.hpp"
 #include "util/atomic_file.hpp"
 #include "util/checksum.hpp"
 #include "util/error.hpp"
 #include "util/metrics_log.hpp"
+
+DECLARE_string(select_on);
 
 using namespace caffe;  // NOLINT
 
@@ -20,9 +25,14 @@ string PhiFile(const MetaSolverParameter& run) {
   return run.snapshot_prefix() + "_phi_iter_" + std::to_string(run.max_iter()) + ".caffemodel";
 }
 
-// "accuracy 1 0.75": name, whether more is better, value.
+// "accuracy 1 0.75": name, whether more is better, value (also "nan" and "inf", which >> would not
+// read).
 bool Parse(std::istream* stream, PhiScore* score) {
-  return static_cast<bool>(*stream >> score->name >> score->rises >> score->value);
+  string value;
+  if (!(*stream >> score->name >> score->rises >> value)) return false;
+  char* end = nullptr;
+  score->value = std::strtod(value.c_str(), &end);
+  return *end == '\0';
 }
 
 string Format(const PhiScore& score) {
@@ -56,7 +66,7 @@ string ScoreMine(const MetaSolverParameter& param, int count, const SolverParame
     if (!resume || !ReadKept(kept, key, &score)) {
       LOG(INFO) << "Run " << i << ": training the target with " << PhiFile(run);
       bool stopped = false;
-      score = ScorePhi(target, PhiFile(run), action, &stopped);
+      Within(FLAGS_select_on, [&] { score = ScorePhi(target, PhiFile(run), action, &stopped); });
       if (stopped) break;
       WriteFile(kept, Format(score) + key + '\n');
     }
@@ -106,6 +116,8 @@ bool SelectRun(const MetaSolverParameter& param, int count, const SolverParamete
     if (score.IsBetterThan(scores[best])) best = entry.first;
   }
   group->Together([&] {
+    ENFORCE(std::isfinite(scores[best].value))
+        << FLAGS_select_on << ": its " << scores[best].name << " is not finite with any phi";
     if (group->rank() != 0) return;
     const string prefix = param.snapshot_prefix();
     NetParameter phi;

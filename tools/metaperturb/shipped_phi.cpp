@@ -13,7 +13,8 @@ std::string ShippedPhi() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   const fs::path installed =
-      program.parent_path().parent_path() / "share" / "metaperturb" / "phi" / name;
+      (program.parent_path() / METAPERTURB_TO_DATA / "metaperturb" / "phi" / name)
+          .lexically_normal();
   const fs::path built = fs::path(METAPERTURB_SOURCE_DIR) / "models" / "phi" / name;
   for (const fs::path& place : {installed, built}) {
     if (fs::exists(place, error)) return place.string();

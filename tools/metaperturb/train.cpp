@@ -46,9 +46,6 @@ MetaParallelism ChooseParallelism(const MetaSolverParameter& param, ProcessGroup
   const int threads = std::min(omp_get_max_threads(), cpus);
   const int tasks = (param.task_size() + group->size() - 1) / group->size();
   MetaParallelism how;
-  const int most = 1024;  // of far more, OpenMP ends the process
-  ENFORCE(FLAGS_task_threads >= 0 && FLAGS_task_threads <= most)
-      << "--task_threads=" << FLAGS_task_threads << ": must be from 0 to " << most;
   how.group = group;
   how.tasks_at_once = FLAGS_tasks_at_once;
   if (how.tasks_at_once == 0) {
@@ -107,8 +104,7 @@ bool TrainOnce(MetaSolverParameter param, const MetaParallelism& how, SignalHand
   }
   solver->SetActionFunction(signals->GetActionFunction());
   LOG(INFO) << "Starting Optimization";
-  solver->Solve(snapshot);
-  return solver->iter() >= static_cast<int>(param.max_iter());
+  return solver->Solve(snapshot);
 }
 
 void Train(ProcessGroup* group) {
@@ -119,8 +115,9 @@ void Train(ProcessGroup* group) {
     ENFORCE(FLAGS_iterations >= 0) << "--iterations=" << FLAGS_iterations << ": must be above 0";
     ENFORCE(FLAGS_tasks_at_once >= 0)
         << "--tasks_at_once=" << FLAGS_tasks_at_once << ": must not be negative";
-    ENFORCE(FLAGS_task_threads >= 0)
-        << "--task_threads=" << FLAGS_task_threads << ": must not be negative";
+    const int most = 1024;  // of far more, OpenMP ends the process
+    ENFORCE(FLAGS_task_threads >= 0 && FLAGS_task_threads <= most)
+        << "--task_threads=" << FLAGS_task_threads << ": must be from 0 to " << most;
     ENFORCE(FLAGS_runs > 0) << "--runs=" << FLAGS_runs << ": must be above 0";
     ENFORCE(FLAGS_runs == 1 || FLAGS_snapshot.empty() || FLAGS_snapshot == "latest")
         << "--snapshot=" << FLAGS_snapshot << ": with --runs only 'latest'";
