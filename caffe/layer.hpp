@@ -18,9 +18,10 @@ namespace caffe {
 /// type implements LayerSetUp (once), Reshape (whenever a bottom's shape may have changed),
 /// Forward_cpu and Backward_cpu, and says with the Num...Blobs functions what may be connected to
 /// it. Bottom gradients are overwritten, parameter gradients added to.
-/// What a user got wrong is thrown as an Error (util/error.hpp), which Net completes with the layer's
-/// name and type. Any layer throws for a number of bottoms or tops that those functions exclude and
-/// for an axis that a bottom does not have; the layers' headers list what else they refuse.
+/// What a user got wrong is thrown as an Error (util/error.hpp), which Net completes with the
+/// layer's name and type. Any layer throws for a number of bottoms or tops that those functions
+/// exclude and for an axis that a bottom does not have; the layers' headers list what else they
+/// refuse.
 template <typename Dtype>
 class Layer {
  public:
