@@ -39,7 +39,7 @@ class MetaPerturbReport : public testing::TempDirTest {
 
 TEST_F(MetaPerturbReport, TasksWithSlashesAndNoNumbers) {
   Write("m.csv",
-        "iteration,x/train_loss,x/y/train_loss,x/mp1/noise_mean,x/y/mp1/noise_mean,"
+        "iteration,x/y/train_loss,x/train_loss,x/mp1/noise_mean,x/y/mp1/noise_mean,"
         "x/b/mp1/noise_mean,x/b/mp1/scale_mean\n0,1,1,2,4,nan,nan\n10,1,1,2,4,nan,nan\n");
   ASSERT_EQ(0, Run("metaperturb", "report --csv=m.csv --output=r.html")) << output_;
   ExpectInPage({"<th>mp1</th><td>3</td>", "<th>b/mp1</th>"});

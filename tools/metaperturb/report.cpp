@@ -137,7 +137,8 @@ string LayerOf(const string& where, const vector<Column>& columns) {
   for (const Column& column : columns) {
     const size_t slash = column.name.rfind('/');
     if (slash == string::npos || column.name.substr(slash) != "/train_loss") continue;
-    if (where.compare(0, slash + 1, column.name, 0, slash + 1) == 0) task = slash;
+    const bool is_its = where.compare(0, slash + 1, column.name, 0, slash + 1) == 0;
+    if (is_its) task = std::max(task, slash);  // "x/y" rather than "x"
   }
   return where.substr(task + 1);
 }
