@@ -42,13 +42,13 @@ def prepare(path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "a"):
         pass
-    known = read(path)
-    whole = whole_lines(path)
     with open(path, "rb") as file:
         is_cut = file.read()[-1:] not in (b"", b"\n")
     if is_cut:  # only then: another run may add lines meanwhile
-        os.truncate(path, len(whole.encode()))
-    has_all_columns = not known or "device" in whole.split("\n")[0]
+        os.truncate(path, len(whole_lines(path).encode()))
+    known = read(path)
+    with open(path, newline="") as file:
+        has_all_columns = not known or "device" in file.readline()
     if not has_all_columns:  # of a version that knew no device
         anew = path + ".tmp"
         open(anew, "w").close()
