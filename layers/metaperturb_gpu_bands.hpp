@@ -23,6 +23,12 @@ const int kBand = 8;
 /// far.
 const int kBeside = 2;
 
+/// max(v, 0); what is not a number stays so.
+template <typename Dtype>
+CAFFE_HOST_DEVICE inline Dtype Rectified(Dtype v) {
+  return v <= 0 ? Dtype(0) : v;
+}
+
 /// How `planes` planes are divided among warps.
 struct Bands {
   int planes, height, width;

@@ -39,7 +39,7 @@ struct Statistics {
           for (int k = 0; k < 4; ++k) {
             const Dtype v = x.Stencil(kappa[k], lane);
             if (v > 0) passes |= 1 << k;
-            sums[k][lane] += v > 0 ? v : Dtype(0);
+            sums[k][lane] += Rectified(v);
           }
           if (band.own[lane]) pass.gates[band.at[lane] + r * bands.width] = passes;
         });
@@ -159,7 +159,7 @@ struct MeanPaths {
               if (!band.inside[lane]) return;
               const int q = bands.wide ? lane : band.w[lane];
               const Dtype p = mean_b1.At(r, q) + x.Stencil(a1, lane);
-              sums[r][lane] += p > 0 ? p : Dtype(0);
+              sums[r][lane] += Rectified(p);
             });
           });
         },

@@ -83,13 +83,13 @@ struct ImageMeans {
         [&](int first, int j, int lane) {
           const int down = (first + j) * of.width;
           const Dtype p = x.Stencil(a1, lane) + memory.through[pixel[lane] + down];
-          if (strip.own[lane]) memory.tile[at[lane] + down] = p > 0 ? p : Dtype(0);
+          if (strip.own[lane]) memory.tile[at[lane] + down] = Rectified(p);
           if (!kStatistics) return;
           int passes = 0;
           for (int k = 0; k < 4; ++k) {
             const Dtype v = x.Stencil(kappa[k], lane);
             if (v > 0) passes |= 1 << k;
-            own[k][lane] += v > 0 ? v : Dtype(0);
+            own[k][lane] += Rectified(v);
           }
           if (strip.own[lane]) gates[strip.at[lane] + down] = passes;
         });

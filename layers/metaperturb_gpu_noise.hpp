@@ -136,7 +136,7 @@ struct HiddenRows {
     Lanes<Dtype> hidden;
     ForEachLane([&](int lane) {
       const Dtype p = x.Stencil(a1, lane) + mean_b1[i - 2][lane];
-      hidden[lane] = h >= 0 && h < bands.height && band.inside[lane] && p > 0 ? p : Dtype(0);
+      hidden[lane] = h >= 0 && h < bands.height && band.inside[lane] ? Rectified(p) : Dtype(0);
     });
     window.Push(band, hidden);
   }
