@@ -164,14 +164,16 @@ define_targets() {
 
 train_target() {
   caffe train --solver="$run/$1/solver$2.prototxt"
-  local weights=$run/$1/$1$2_iter_$steps.caffemodel
-  [ -e "$weights" ]
-  if [ "$2" = _mp ]; then
-    caffe test --model="$run/$1/final_mp.prototxt" --weights="$weights" --iterations=$((test_images / 100))
-  fi
+  [ -e "$run/$1/$1$2_iter_$steps.caffemodel" ]
 }
 
-# The test accuracy after the last step, and the seconds of a step.
+# The mean over the noise samples: by itself, as its time is not the training's.
+test_target() {
+  caffe test --model="$run/$1/final_mp.prototxt" --weights="$run/$1/$1_mp_iter_$steps.caffemodel" \
+    --iterations=$((test_images / 100))
+}
+
+# The last test accuracy in a log, and the seconds of a step.
 accuracy() { grep -oE 'accuracy = [0-9.e-]+' "$run/$1.log" | tail -n 1 | sed 's/.*= //'; }
 seconds() { tail -n 1 "$run/$1.done"; }
 
@@ -190,14 +192,15 @@ curves=
 for network in "${networks[@]}"; do
   step 6 "training $network, plain, $steps steps" "${network}_plain" "$target_settings" train_target "$network" ""
   step 6 "training $network with MetaPerturb, $steps steps" "${network}_mp" "$target_settings" train_target "$network" _mp
+  step 6 "testing $network with MetaPerturb" "${network}_mp_test" "$target_settings" test_target "$network"
   curves+="${curves:+,}$network plain:$run/${network}_plain.log,$network MetaPerturb:$run/${network}_mp.log"
 done
 metaperturb plot --log="$curves" --output="$run/curves.svg"
 
 {
-  printf '\n%-10s  %14s  %16s  %-18s  %s\n' network "accuracy plain" "with MetaPerturb" better "seconds plain / MetaPerturb"
+  printf '\n%-10s  %14s  %16s  %-18s  %s\n' network "accuracy plain" "with MetaPerturb" better "seconds of training, plain / MetaPerturb"
   for network in "${networks[@]}"; do
-    awk -v n="$network" -v a="$(accuracy "${network}_plain")" -v b="$(accuracy "${network}_mp")" \
+    awk -v n="$network" -v a="$(accuracy "${network}_plain")" -v b="$(accuracy "${network}_mp_test")" \
       -v s="$(seconds "${network}_plain") / $(seconds "${network}_mp")" 'BEGIN {
         d = 100 * (b - a)
         better = d > 0 ? sprintf("MetaPerturb %+.1f", d) : d < 0 ? sprintf("plain %+.1f", -d) : "equal"

@@ -6,12 +6,16 @@
 
 #include "bench/common.hpp"
 #include "tools/metaperturb/launch.hpp"
+#include "util/error.hpp"
 
 DEFINE_int32(tasks, 10, "Tasks of the run");
 DEFINE_int32(rounds, 1000, "Exchanges to measure");
 
-int main(int argc, char** argv) {
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+namespace {
+
+void Measure() {
+  ENFORCE(FLAGS_tasks > 0 && FLAGS_rounds > 0)
+      << "--tasks=" << FLAGS_tasks << " --rounds=" << FLAGS_rounds << ": must be positive";
   const std::unique_ptr<caffe::ProcessGroup> group = JoinGroup();
   // 4 numbers of each process, 5 of each task, and phi's gradient (solvers/task_set.cpp).
   std::vector<int> counts(group->size(), 4);
@@ -24,7 +28,7 @@ int main(int argc, char** argv) {
     group->AllGather(mine, counts);
     microseconds.push_back(1e3 * watch.Milliseconds());
   }
-  if (group->rank() > 0) return 0;
+  if (group->rank() > 0) return;
   std::sort(microseconds.begin(), microseconds.end());
   const auto quantile = [&](double q) {
     return microseconds[static_cast<size_t>(q * static_cast<double>(microseconds.size() - 1))];
@@ -36,4 +40,13 @@ int main(int argc, char** argv) {
   line.Add("p90_us", quantile(0.9));
   line.Add("max_us", quantile(1));
   line.Print();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return metaperturb::bench::Main(
+      argc, argv,
+      "The time of a meta-step's communication: mpirun -np N bench_collective [--tasks=T]",
+      Measure);
 }

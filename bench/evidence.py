@@ -31,7 +31,7 @@ import threading
 import time
 
 import evidence_results
-from evidence_data import TARGETS, convert, count_classes, count_training_images
+from evidence_data import SOURCES, TARGETS, convert, count_classes, count_training_images
 from evidence_programs import Failed, locked, run, stop_all, stopping
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -50,18 +50,24 @@ def refuse(text):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="evidence-run")
+    parser.add_argument("--run", default="evidence-run",
+                        help="folder of all that is made; default: evidence-run")
     parser.add_argument("--results", help="a line per job; default: results.csv in --run")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
-    parser.add_argument("--source", action="append", default=[], metavar="DATASET=FILES")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"),
+                        help="folder of the build; default: the project's build/")
+    parser.add_argument("--source", action="append", default=[], metavar="DATASET=FILES",
+                        help="the published file or folder of a data set (several with commas)")
     for name, value in DEFAULTS.items():
-        parser.add_argument(f"--{name}", type=type(value), help=f"default: {value}")
-    parser.add_argument("--samples", type=int, default=100, help="noise samples of a prediction")
+        parser.add_argument(f"--{name}", type=type(value),
+                            help=("" if name != "targets" else f"of {', '.join(TARGETS)}; ") + f"default: {value}")
+    parser.add_argument("--samples", type=int, default=100, help="noise samples of a prediction; default: 100")
     parser.add_argument("--source_steps", type=int, help="training of the source network; default: as --steps")
-    parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"))
+    parser.add_argument("--phi", default=os.path.join(ROOT, "models/phi/tiny_imagenet_resnet20.caffemodel"),
+                        help="default: the one that comes with the project")
     parser.add_argument("--authors_phi", help="the phi that the paper's authors published")
     parser.add_argument("--gpu", default="", help="number of the GPU; default: the CPU")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time, a CPU each")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
+                        help="trainings at a time, a CPU each; default: all CPUs that it may use")
     parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
     parser.add_argument("--gains", metavar="METHOD", help="print METHOD beside plain, train nothing")
     a = parser.parse_args()
@@ -77,14 +83,19 @@ def parse_arguments():
         if "=" not in source:
             refuse(f"--source {source}: DATASET=FILES is expected")
     a.sources = dict(s.split("=", 1) for s in a.source)
-    for name, known in (("targets", TARGETS), ("methods", METHODS)):
+    for source in a.sources:
+        if source not in SOURCES or not a.sources[source]:
+            refuse(f"--source {source}={a.sources[source]}: files of {', '.join(SOURCES)} are expected")
+    models = os.path.join(ROOT, "models")
+    networks = sorted(n for n in os.listdir(models) if os.path.isfile(os.path.join(models, n, "train_val.prototxt")))
+    for name, known in (("targets", TARGETS), ("methods", METHODS), ("networks", networks)):
         setattr(a, name, getattr(a, name).split(","))
         for value in getattr(a, name):
             if value not in known:
                 refuse(f"--{name}: '{value}' is not known; known are {', '.join(known)}")
     if not re.fullmatch(r"\d+(,\d+)*", a.seeds):
         refuse(f"--seeds={a.seeds}: numbers separated by commas are expected")
-    a.networks, a.seeds = a.networks.split(","), [int(s) for s in a.seeds.split(",")]
+    a.seeds = [int(s) for s in a.seeds.split(",")]
     for name in ("targets", "networks", "methods", "seeds"):
         setattr(a, name, list(dict.fromkeys(getattr(a, name))))
     if re.search(r'["\\\n]', a.run):

@@ -16,6 +16,8 @@ TARGETS = {
     # Tested on other training images than the 20: what a phi is chosen by (models/phi/README.md).
     "mnist_20_val": ("mnist", 20, ["--color", "--val_per_class=200"]),
 }
+# Of fine-tuning's source network, and of the targets.
+SOURCES = ["tiny_imagenet", *dict.fromkeys(target[0] for target in TARGETS.values())]
 
 
 def kind_of(dataset, files):

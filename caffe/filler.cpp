@@ -49,7 +49,7 @@ void GaussianFiller<Dtype>::Fill(Blob<Dtype>* blob) {
   } else {
     caffe_rng_gaussian(blob->count(), Dtype(param.mean()), Dtype(param.std()), data);
   }
-  if (param.sparse() < 0) return;
+  if (param.sparse() == -1) return;
   const int outputs = blob->shape(0);
   const Dtype keep = std::min(Dtype(1), Dtype(param.sparse()) / outputs);
   vector<int> kept(blob->count());
@@ -128,6 +128,9 @@ Filler<Dtype>* GetFiller(const FillerParameter& param) {
     THROW_ERROR << "unknown filler type '" << param.type() << "'"
                 << DidYouMean(param.type(), known);
   }
+  ENFORCE(param.sparse() == -1 || (param.type() == "gaussian" && param.sparse() >= 0))
+      << "filler '" << param.type() << "' with sparse " << param.sparse()
+      << "; it is for 'gaussian', and not negative";
   return found->second(param);
 }
 

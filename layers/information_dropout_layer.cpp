@@ -51,8 +51,8 @@ void InformationDropoutLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
                                                 const vector<Blob<Dtype>*>&) {
   metaperturb::InLayer(*this, [&] {
     param_ = metaperturb::LayerParam<InformationDropoutParameter>(this->layer_param_);
-    ENFORCE(param_.max_alpha() > 0)
-        << "max_alpha is " << param_.max_alpha() << "; it must be positive";
+    ENFORCE(param_.max_alpha() > 0 && std::isfinite(param_.max_alpha()))
+        << "max_alpha is " << param_.max_alpha() << "; it must be positive and finite";
   });
 }
 

@@ -20,12 +20,12 @@ caffe::Datum Add(caffe::db::Cursor* cursor, std::vector<double>* sum) {
   caffe::DecodeDatumNative(&datum);
   ENFORCE(datum.channels() > 0 && datum.height() > 0 && datum.width() > 0) << "is empty";
   const size_t count = size_t(datum.channels()) * datum.height() * datum.width();
-  if (sum->empty()) sum->resize(count);
-  ENFORCE(sum->size() == count) << "has " << count << " values where the first has " << sum->size();
   const bool bytes = !datum.data().empty();
   ENFORCE(count == (bytes ? datum.data().size() : size_t(datum.float_data_size())))
       << "does not hold the values of its " << datum.channels() << "x" << datum.height() << "x"
       << datum.width();
+  if (sum->empty()) sum->resize(count);
+  ENFORCE(sum->size() == count) << "has " << count << " values where the first has " << sum->size();
   for (size_t i = 0; i < count; ++i) {
     (*sum)[i] += bytes ? static_cast<uint8_t>(datum.data()[i]) : datum.float_data(int(i));
   }

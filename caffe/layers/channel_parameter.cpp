@@ -7,7 +7,7 @@ namespace caffe {
 template <typename Dtype>
 vector<int> SpreadShape(const Blob<Dtype>& x, int axis, int num_axes) {
   const int first = num_axes == 0 ? 0 : x.CanonicalAxisIndex(axis);
-  ENFORCE(num_axes >= -1 && first + num_axes <= x.num_axes())
+  ENFORCE(num_axes >= -1 && num_axes <= x.num_axes() - first)
       << "num_axes " << num_axes << " from axis " << first << " exceeds the bottom's shape "
       << x.shape_string();
   const auto begin = x.shape().begin() + first;

@@ -46,7 +46,8 @@ struct Cudnn {
   decltype(&cudnnAddTensor) add;
 
   Cudnn() {
-    const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR));
+    const DynamicLibrary library("libcudnn.so." + std::to_string(CUDNN_MAJOR),
+                                 METAPERTURB_CUDNN_FOLDER);
     library.Find("cudnnCreate", &create);
     library.Find("cudnnDestroy", &destroy);
     library.Find("cudnnSetStream", &set_stream);

@@ -22,6 +22,9 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
     check("height", param.height_size(), false);
     check("width", param.width_size(), false);
   } else {
+    ENFORCE(param.num_size() + param.channels_size() + param.height_size() + param.width_size() ==
+            0)
+        << "dummy_data_param has shape together with num, channels, height or width; give one form";
     check("shape", param.shape_size(), false);
   }
   for (int i = 0; i < tops; ++i) {

@@ -1,5 +1,6 @@
 #include "caffe/layers/image_data_layer.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include "caffe/util/image_list.hpp"
@@ -25,6 +26,10 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
                                            const vector<Blob<Dtype>*>& top) {
   const ImageDataParameter& param = this->layer_param_.image_data_param();
   ENFORCE(param.batch_size() > 0) << "image_data_param.batch_size is 0";
+  const uint32_t kMost = 16384;
+  ENFORCE(std::max(param.new_height(), param.new_width()) <= kMost)
+      << "new_height " << param.new_height() << " and new_width " << param.new_width()
+      << ": must not exceed " << kMost;
   ENFORCE((param.new_height() > 0) == (param.new_width() > 0))
       << "new_height " << param.new_height() << " and new_width " << param.new_width()
       << ": give both or none";

@@ -11,6 +11,14 @@ void InputLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blo
   for (int i = 0; shapes > 0 && i < tops; ++i) top[i]->Reshape(param.shape(shapes == 1 ? 0 : i));
 }
 
+template <typename Dtype>
+void InputLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>& top) {
+  for (size_t i = 0; i < top.size(); ++i) {
+    ENFORCE(top[i]->num_axes() > 0 || top[i]->count() > 0)
+        << "top " << i << " has no shape: give input_param { shape { } }, or reshape the blob";
+  }
+}
+
 INSTANTIATE_CLASS(InputLayer);
 REGISTER_LAYER_CLASS(Input);
 

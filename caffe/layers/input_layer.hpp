@@ -8,7 +8,8 @@
 namespace caffe {
 
 /// Tops that the caller fills. input_param: one shape for all tops, or one per top.
-/// Errors: a number of shapes that is neither 1 nor that of the tops.
+/// Errors: a number of shapes that is neither 1 nor that of the tops; a pass with a top
+/// that has no shape.
 template <typename Dtype>
 class InputLayer : public Layer<Dtype> {
  public:
@@ -20,7 +21,7 @@ class InputLayer : public Layer<Dtype> {
   int MinTopBlobs() const override { return 1; }
 
  protected:
-  void Forward_cpu(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) override {}
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>&, const vector<bool>&,
                     const vector<Blob<Dtype>*>&) override {}
 };

@@ -12,11 +12,11 @@ void MemoryDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
   channels_ = static_cast<int>(param.channels());
   height_ = static_cast<int>(param.height());
   width_ = static_cast<int>(param.width());
-  size_ = channels_ * height_ * width_;
-  ENFORCE(batch_size_ * size_ > 0)
+  ENFORCE(batch_size_ > 0 && channels_ > 0 && height_ > 0 && width_ > 0)
       << "memory_data_param needs batch_size, channels, height and width; they are " << batch_size_
       << ", " << channels_ << ", " << height_ << ", " << width_;
-  top[0]->Reshape(batch_size_, channels_, height_, width_);
+  top[0]->Reshape(batch_size_, channels_, height_, width_);  // refuses too large a product
+  size_ = channels_ * height_ * width_;
   top[1]->Reshape({batch_size_});
 }
 

@@ -20,6 +20,15 @@ void PoolingLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
     return;
   }
   ENFORCE(has_kernel) << "kernel_size is not given";
+  const auto one_form = [](const char* name, bool both, bool height, bool width) {
+    ENFORCE(height == width && !(both && height))
+        << "give " << name << ", or " << name << "_h and " << name << "_w";
+  };
+  ENFORCE(param.has_kernel_h() == param.has_kernel_w() &&
+          !(param.has_kernel_size() && param.has_kernel_h()))
+      << "give kernel_size, or kernel_h and kernel_w";
+  one_form("pad", param.has_pad(), param.has_pad_h(), param.has_pad_w());
+  one_form("stride", param.has_stride(), param.has_stride_h(), param.has_stride_w());
   const auto set = [](PoolingAxis* axis, uint32_t kernel, uint32_t stride, uint32_t pad) {
     axis->kernel = static_cast<int>(kernel);
     axis->stride = static_cast<int>(stride);
@@ -54,14 +63,14 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const bool ceil = param.round_mode() == PoolingParameter_RoundMode_CEIL;
   const auto count_windows = [ceil](const char* name, PoolingAxis* axis) {
     // Rounded up, a window that exceeds the input by less than a stride is there, and is cut off.
-    const int padded = axis->pixels + 2 * axis->pad;
-    const int room = padded - axis->kernel + (ceil ? axis->stride - 1 : 0);
+    const int64_t padded = axis->pixels + int64_t{2} * axis->pad;
+    const int64_t room = padded - axis->kernel + (ceil ? axis->stride - 1 : 0);
     ENFORCE(room >= 0) << "kernel of " << name << " " << axis->kernel
                        << " exceeds the padded input of " << name << " " << padded;
-    axis->windows = room / axis->stride + 1;
+    axis->windows = static_cast<int>(room / axis->stride + 1);
     // The last window must start inside the image or its left padding. Without padding this matters
     // where the stride exceeds the kernel: Caffe would give a window without pixels.
-    if ((axis->windows - 1) * axis->stride >= axis->pixels + axis->pad) --axis->windows;
+    if (int64_t{axis->windows - 1} * axis->stride >= axis->pixels + axis->pad) --axis->windows;
   };
   count_windows("height", &rows_);
   count_windows("width", &columns_);

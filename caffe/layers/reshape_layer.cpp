@@ -12,10 +12,10 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const ReshapeParameter& param = this->layer_param_.reshape_param();
   const int axes = bottom[0]->num_axes();
   const int first = param.axis() >= 0 ? param.axis() : axes + param.axis() + 1;
-  const int last = param.num_axes() < 0 ? axes : first + param.num_axes();
-  ENFORCE(param.num_axes() >= -1 && first >= 0 && first <= last && last <= axes)
+  ENFORCE(first >= 0 && first <= axes && param.num_axes() >= -1 && param.num_axes() <= axes - first)
       << "axis " << param.axis() << " and num_axes " << param.num_axes()
       << " do not fit the bottom's shape " << bottom[0]->shape_string();
+  const int last = param.num_axes() < 0 ? axes : first + param.num_axes();
   vector<int> shape(bottom[0]->shape().begin(), bottom[0]->shape().begin() + first);
   int inferred = -1;
   int64_t known = 1;

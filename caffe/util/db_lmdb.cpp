@@ -1,4 +1,5 @@
 #include "caffe/util/db_lmdb.hpp"
+#include "util/path_exists.hpp"
 
 #include <lmdb.h>
 #include <sys/stat.h>
@@ -59,7 +60,7 @@ std::shared_ptr<MDB_env> SharedReader(const string& source) {
   const string key = std::filesystem::weakly_canonical(source, ignored).string();
   std::shared_ptr<MDB_env> env = open[key].lock();
   if (!env) {
-    ENFORCE(std::filesystem::exists(source + "/data.mdb"))
+    ENFORCE(PathExists(source + "/data.mdb"))
         << source << ": is no LMDB: there is no file data.mdb";
     ENFORCE(std::filesystem::file_size(source + "/data.mdb", ignored) > 0)
         << source << ": data.mdb is empty";
@@ -195,7 +196,7 @@ void LMDB::Open(const string& source, Mode mode) {
     return;
   }
   if (mode == NEW) {
-    ENFORCE(!std::filesystem::exists(source)) << source << ": exists already";
+    ENFORCE(!PathExists(source)) << source << ": exists already";
     std::error_code error;
     std::filesystem::create_directories(source, error);
     ENFORCE(!error) << source << ": cannot be created: " << error.message();

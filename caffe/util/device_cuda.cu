@@ -25,6 +25,14 @@ void Check(cudaError_t status, const char* what) {
   THROW_ERROR << "GPU: " << what << ": " << cudaGetErrorString(status);
 }
 
+// 13010 is CUDA 13.1.
+std::string Version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+// Is there where the other kernels are.
+__global__ void Nothing() {}
+
 // Streams of a thread, made when they are first needed. OWN ones are ordered with the default
 // stream, where a layer of the user's may start its kernels.
 struct OwnStreams {
@@ -43,7 +51,8 @@ thread_local Device::StreamKind stream_kind = Device::DEFAULT;
 
 class NvidiaDevice : public Device {
  public:
-  explicit NvidiaDevice(int count) : count_(count), is_prepared_(count, false) {
+  explicit NvidiaDevice(int count)
+      : count_(count), is_prepared_(count, false), has_code_(count, false) {
     // Some virtual GPUs have none: there, every Allocate and Free waits for the GPU.
     for (int id = 0; id < count; ++id) {
       int supported = 0;
@@ -61,6 +70,7 @@ class NvidiaDevice : public Device {
         << "GPU " << id << ": there is "
         << (count_ == 1 ? "one GPU, 0" : "no such one; the last is " + std::to_string(count_ - 1));
     Check(cudaSetDevice(id), "selection");
+    ExpectCode(id);
   }
 
   int Selected() const override {
@@ -191,6 +201,31 @@ class NvidiaDevice : public Device {
     return stream;
   }
 
+  // That this build's kernels run there, said before anything is read or computed.
+  void ExpectCode(int id) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (has_code_[id]) return;
+    cudaFuncAttributes attributes;
+    const cudaError_t status =
+        cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&Nothing));
+    const bool is_missing = status == cudaErrorNoKernelImageForDevice;
+    if (is_missing || status == cudaErrorUnsupportedPtxVersion) {
+      cudaGetLastError();
+      int major = 0, minor = 0, driver = 0;
+      Check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, id), "properties");
+      Check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, id), "properties");
+      Check(cudaDriverGetVersion(&driver), "properties");
+      const std::string own = std::to_string(major) + std::to_string(minor);
+      ENFORCE(!is_missing) << "GPU " << id << ": this build has no code for it; configure with "
+                           << "-DCMAKE_CUDA_ARCHITECTURES=" << own;
+      ENFORCE(false) << "GPU " << id << ": its driver, for CUDA " << Version(driver)
+                     << ", does not compile what CUDA " << Version(CUDART_VERSION)
+                     << " wrote; update it, or configure with -DCMAKE_CUDA_ARCHITECTURES=" << own;
+    }
+    Check(status, "kernels");
+    has_code_[id] = true;
+  }
+
   // The runtime's memory pool gives memory back to the system at every synchronisation unless it
   // is told to keep it, and would rather let one stream wait for another, whose freed memory it
   // takes, than have more.
@@ -213,17 +248,13 @@ class NvidiaDevice : public Device {
 
   const int count_;
   bool has_pools_ = true;
-  std::vector<bool> is_prepared_;
+  std::vector<bool> is_prepared_, has_code_;
   std::mutex mutex_;
 };
 
 }  // namespace
 
 Device* CudaDevice(std::string* why_not) {
-  // 13010 is CUDA 13.1.
-  const auto version = [](int number) {
-    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
-  };
   int count = 0, driver = 0;
   if (cudaDriverGetVersion(&driver) != cudaSuccess) cudaGetLastError();
   const cudaError_t status = cudaGetDeviceCount(&count);
@@ -232,8 +263,8 @@ Device* CudaDevice(std::string* why_not) {
     return nullptr;
   }
   if (status == cudaErrorInsufficientDriver) {
-    *why_not = "the NVIDIA driver is for CUDA " + version(driver) + ", this build needs one for " +
-               version(CUDART_VERSION);
+    *why_not = "the NVIDIA driver is for CUDA " + Version(driver) + ", this build needs one for " +
+               Version(CUDART_VERSION);
     return nullptr;
   }
   if (status != cudaSuccess) {

@@ -9,13 +9,18 @@
 
 namespace caffe {
 
-/// A shared library that is loaded when it is first needed, and stays loaded. Throws Error, naming
-/// the file, where it or a function of it is not found.
+/// A shared library that is loaded when it is first needed, and stays loaded: the system's, or,
+/// where that has none, the one in `folder`. Throws Error, naming the file, where it or a function
+/// of it is not found.
 class DynamicLibrary {
  public:
-  explicit DynamicLibrary(const std::string& file)
+  DynamicLibrary(const std::string& file, const std::string& folder)
       : file_(file), library_(dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-    ENFORCE(library_) << "GPU mode needs " << file << ": " << dlerror();
+    if (library_) return;
+    const std::string why_not = dlerror();
+    library_ = dlopen((folder + "/" + file).c_str(), RTLD_NOW | RTLD_LOCAL);
+    ENFORCE(library_) << "GPU mode needs " << file << ": " << why_not << ", nor is it in "
+                      << folder;
   }
 
   template <class Function>

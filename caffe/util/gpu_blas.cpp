@@ -31,7 +31,8 @@ struct Cublas {
 
   static const Cublas& Get() {
     static const Cublas functions = [] {
-      const DynamicLibrary library("libcublas.so." + std::to_string(CUBLAS_VER_MAJOR));
+      const DynamicLibrary library("libcublas.so." + std::to_string(CUBLAS_VER_MAJOR),
+                                   METAPERTURB_CUBLAS_FOLDER);
       Cublas loaded;
       library.Find("cublasCreate_v2", &loaded.create);
       library.Find("cublasDestroy_v2", &loaded.destroy);

@@ -138,7 +138,10 @@ void WriteProtoToBinaryFile(const Message& proto, const string& filename) {
 }
 
 void MakeTempDir(string* temp_dirname) {
-  string pattern = (std::filesystem::temp_directory_path() / "caffe_XXXXXX").string();
+  std::error_code error;
+  string pattern = (std::filesystem::temp_directory_path(error) / "caffe_XXXXXX").string();
+  ENFORCE(!error) << "there is no folder for temporary files ($TMPDIR, else /tmp): "
+                  << error.message();
   ENFORCE(mkdtemp(&pattern[0])) << pattern << ": cannot be created: " << std::strerror(errno);
   *temp_dirname = pattern;
 }
@@ -199,7 +202,20 @@ bool ReadImageToDatum(const string& filename, int label, int height, int width, 
   }
   vector<uchar> bytes;
   ENFORCE(cv::haveImageWriter("x." + encoding)) << "unknown image encoding '" << encoding << "'";
-  cv::imencode("." + encoding, image, bytes);
+  for (const char* of_floats : {"exr", "hdr", "pfm", "pic"}) {
+    ENFORCE(!HasExtension("x." + encoding, of_floats))
+        << "image encoding '" << encoding << "' is not of 8 bits";
+  }
+  bool is_encoded = false;
+  string reason;
+  try {
+    is_encoded = cv::imencode("." + encoding, image, bytes);
+  } catch (const cv::Exception& e) {
+    reason = ": " + e.err;
+  }
+  ENFORCE(is_encoded) << "image '" << filename << "', " << image.cols << "x" << image.rows
+                      << " with " << image.channels() << " channels, cannot be encoded as '"
+                      << encoding << "'" << reason;
   datum->set_data(string(bytes.begin(), bytes.end()));
   datum->set_encoded(true);
   datum->set_label(label);
@@ -228,7 +244,8 @@ bool DecodeDatum(Datum* datum, bool is_color) {
 
 void CVMatToDatum(const cv::Mat& image, Datum* datum) {
   ENFORCE(image.depth() == CV_8U) << "an image of 8 bits per channel is expected";
-  const int channels = image.channels(), area = image.rows * image.cols;
+  const int channels = image.channels();
+  const size_t area = size_t(image.rows) * image.cols;
   datum->set_channels(channels);
   datum->set_height(image.rows);
   datum->set_width(image.cols);
@@ -241,7 +258,7 @@ void CVMatToDatum(const cv::Mat& image, Datum* datum) {
     const uchar* row = image.ptr<uchar>(h);
     for (int w = 0; w < image.cols; ++w) {
       for (int c = 0; c < channels; ++c) {
-        planes[size_t(c) * area + h * image.cols + w] = static_cast<char>(*row++);
+        planes[c * area + size_t(h) * image.cols + w] = static_cast<char>(*row++);
       }
     }
   }

@@ -147,6 +147,8 @@ TYPED_TEST(FillerTest, Errors) {
   EXPECT_ERROR(this->Fill("type: 'gausian'", {1}), "'gausian' (did you mean 'gaussian'?)");
   EXPECT_ERROR(this->Fill("type: 'uniform' min: 2 max: 1", {1}), "min 2 exceeds max 1");
   EXPECT_ERROR(this->Fill("type: 'gaussian' std: -1", {1}), "std is -1");
+  EXPECT_ERROR(this->Fill("type: 'gaussian' sparse: -2", {1}), "with sparse -2");
+  EXPECT_ERROR(this->Fill("type: 'xavier' sparse: 3", {1}), "filler 'xavier' with sparse 3");
   EXPECT_ERROR(this->Fill("type: 'bilinear'", {1, 1, 3, 4}), "square");
 }
 

@@ -218,6 +218,8 @@ TEST(InformationDropoutLayer, NewNoisePerPass) {
 TEST(InformationDropoutLayer, Mistakes) {
   Blob<float> x(2, 3, 4, 4), other(2, 3, 4, 5), line(std::vector<int>{6});
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("max_alpha: 0")), {&x, &x}), "max_alpha is 0");
+  EXPECT_ERROR(LayerRun<float>(LayerFromText(Text("max_alpha: inf")), {&x, &x}),
+               "max_alpha is inf");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text()), {&x, &other}),
                "the logits have shape 2 3 4 5 (120), x has 2 3 4 4 (96)");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(Text()), {&line, &line}), "6 (6)");

@@ -26,9 +26,9 @@ struct Case {
 std::vector<Case> Cases() {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double infinity = std::numeric_limits<double>::infinity();
-  return {{nan, true, 4, TEST},    {nan, true, 13, TEST},       {nan, true, 22, TEST},
-          {nan, true, 31, TEST},   {nan, true, 40, TRAIN},      {nan, true, 75, TRAIN},
-          {nan, false, 30, TEST},  {infinity, false, 30, TEST}, {nan, false, 30, TRAIN}};
+  return {{nan, true, 4, TEST},   {nan, true, 13, TEST},       {nan, true, 22, TEST},
+          {nan, true, 31, TEST},  {nan, true, 40, TRAIN},      {nan, true, 75, TRAIN},
+          {nan, false, 30, TEST}, {infinity, false, 30, TEST}, {nan, false, 30, TRAIN}};
 }
 
 // Which values of y are finite.

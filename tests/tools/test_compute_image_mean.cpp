@@ -1,4 +1,5 @@
 // Runs compute_image_mean as a user does.
+#include <climits>
 #include <opencv2/imgcodecs.hpp>
 
 #include "testing/data_util.hpp"
@@ -48,6 +49,12 @@ TEST_F(ComputeImageMean, Errors) {
   ExpectToolError("compute_image_mean", "turned", {"turned: record '001': is 1x2x3 where"});
   testing::WriteRecords(Path("bad"), {ByteDatum(1, 2, 2, 0).SerializeAsString(), "\xff\xff"});
   ExpectToolError("compute_image_mean", "bad", {"bad: record '001': is no Datum"});
+  Datum huge = ByteDatum(1, 2, 2, 0);
+  huge.set_channels(INT_MAX);
+  huge.set_height(INT_MAX);
+  testing::WriteDatums(Path("huge"), {huge});
+  ExpectToolError("compute_image_mean", "huge",
+                  {"huge: record '000': does not hold the values of its 2147483647x2147483647x2"});
   testing::WriteRecords(Path("empty"), {});
   ExpectToolError("compute_image_mean", "empty", {"empty: the database is empty"});
   testing::WriteDatums(Path("good"), {ByteDatum(1, 2, 2, 0)});

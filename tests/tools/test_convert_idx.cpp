@@ -162,6 +162,12 @@ TEST_F(ConvertIdx, Errors) {
   Write("long", bytes + "x");
   ExpectToolError("convert_idx", "--images=long --labels=labels --output=db",
                   {"long: is too long: 257 bytes where 256 are expected"});
+  // 16 x 2^30 x 2^30 is 0 in 64 bits.
+  Write("damaged", BigEndian(0x803) + BigEndian(16) + BigEndian(1 << 30) + BigEndian(1 << 30));
+  ExpectToolError("convert_idx", "--images=damaged --labels=labels --output=db",
+                  {"damaged: is damaged: axis 2 of 3 has 1073741824 values"});
+  ExpectToolError("convert_idx", kFiles + "--output=" + string(300, 'x'),
+                  {"xxx: cannot be read: File name too long"});
   ExpectToolError("convert_idx", kFiles + "--output=db pad=4", {"unexpected argument 'pad=4'"});
   ExpectToolError("convert_idx", kFiles + "--output=db --skip_per_class=1000",
                   {"none is left when 1000 per class are left out"});

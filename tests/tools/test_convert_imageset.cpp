@@ -90,6 +90,13 @@ TEST_F(ConvertImageset, Errors) {
   ExpectToolError("convert_imageset", "--resize_width=60000 --resize_height=9 images/ list db",
                   {"--resize_width=60000", "must not exceed 16384"});
   ExpectToolError("convert_imageset", "--encode_type=abc images/ list db", {"list:1: ", "'abc'"});
+  ExpectToolError("convert_imageset", "--encode_type=HDR images/ list db",
+                  {"list:1: image encoding 'HDR' is not of 8 bits"});
+  cv::imwrite(Path("images/wide.png"), cv::Mat(1, 70000, CV_8UC3, cv::Scalar(0)));
+  Write("wide", "wide.png 0\n");
+  ExpectToolError("convert_imageset", "--encode_type=jpg images/ wide db",
+                  {"wide:1: image 'images/wide.png', 70000x1 with 3 channels, cannot be encoded "
+                   "as 'jpg'"});
   Write("images/i4.png", "no image");
   ExpectToolError("convert_imageset", "images/ list db",
                   {"list:5: image 'images/i4.png' cannot be decoded (8 bytes)"});

@@ -192,6 +192,11 @@ TEST_F(MetaPerturbTool, InsertsRegularizers) {
               "--drop_prob is for --regularizer=dropblock; it is metaperturb");
   ExpectError(insert + "dropblock --anneal_iter=-5", "--anneal_iter=-5: must not be negative");
   ExpectError(insert + "cutout --cutout_length=-3", "--cutout_length=-3: must be positive");
+  // What a layer's float would round to a limit.
+  ExpectError(insert + "dropblock --drop_prob=0.9999999999", "must lie in [0, 1)");
+  ExpectError(insert + "stochastic_depth --survival_prob=1e-60", "must lie in (0, 1]");
+  ExpectError(insert + "information_dropout --max_alpha=inf", "must be positive and finite");
+  ExpectError(insert + "mixup --mixup_alpha=1e60", "must be finite and not negative");
 }
 
 TEST_F(MetaPerturbTool, GenerateRefusesMistakes) {
@@ -201,7 +206,23 @@ TEST_F(MetaPerturbTool, GenerateRefusesMistakes) {
               "--test_source=empty: has no images");
   ExpectError("generate --model=vgg9 --output=x --batch=0", "--batch=0: must be positive");
   ExpectError("generate --model=vgg9 --output=x --base_lr=nan", "--base_lr=nan: must be positive");
-  EXPECT_FALSE(fs::exists(Path("x")));
+  ExpectError("generate --model=vgg9 --output=x --base_lr=1e-60", "must be positive");
+  ExpectError("generate --model=vgg9 --output=x.prototxt --max_iter=9",
+              "--max_iter: is of the solvers, which only a folder as --output has");
+  ExpectError("generate --model=vgg9 --output=x.prototxt --test_samples=5",
+              "--test_samples: is of MetaPerturb, which --mp puts into the network");
+  EXPECT_FALSE(fs::exists(Path("x")) || fs::exists(Path("x.prototxt")));
+}
+
+TEST_F(MetaPerturbTool, GenerateKeepsWhatWasThere) {
+  for (const char* text : {"mine", "mine, too"}) {
+    Write("net.prototxt", text);
+    ASSERT_EQ(0, Run("generate --model=conv4 --output=net.prototxt")) << output_;
+  }
+  EXPECT_EQ("mine", Read("net.prototxt.old"));
+  EXPECT_EQ("mine, too", Read("net.prototxt.old2"));
+  ASSERT_EQ(0, Run("generate --model=conv4 --output=net.prototxt"));
+  EXPECT_FALSE(fs::exists(Path("net.prototxt.old3")));
 }
 
 TEST_F(MetaPerturbTool, PlotsLogs) {
@@ -235,6 +256,8 @@ TEST_F(MetaPerturbTool, PlotsLogs) {
   ExpectError("plot --log=x:empty.log --output=a.svg", "empty.log: has no line");
   ExpectError("plot --log=x:none.log --output=a.svg", "none.log: cannot be read");
   ExpectError("plot --log=a.log --output=a.svg", "'a.log' is not of the form NAME:FILE");
+  ExpectError("plot --log=x:train.log --output=a.png",
+              "--output=a.png: the picture is written as SVG");
 }
 
 }  // namespace

@@ -49,10 +49,10 @@ std::vector<int> Select(const std::vector<int>& labels, const Subset& subset) {
     const int rank = seen[labels[i]]++ - subset.skip_per_class;
     if (rank >= 0 && (subset.per_class == 0 || rank < subset.per_class)) chosen.push_back(i);
   }
+  const int least = subset.may_be_fewer ? 0 : subset.skip_per_class + std::max(1, subset.per_class);
   for (const int label : subset.classes) {
-    ENFORCE(seen[label] >= subset.skip_per_class + std::max(1, subset.per_class))
-        << "class " << label << " has " << seen[label] << " images where "
-        << subset.skip_per_class + std::max(1, subset.per_class) << " are asked for";
+    ENFORCE(seen[label] >= least) << "class " << label << " has " << seen[label] << " images where "
+                                  << least << " are asked for";
   }
   ENFORCE(!chosen.empty()) << "of " << labels.size() << " images none is left when "
                            << subset.skip_per_class << " per class are left out";

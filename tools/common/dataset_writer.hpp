@@ -18,6 +18,7 @@ struct Subset {
   int per_class = 0;       // at most that many of each class; 0: all
   int skip_per_class = 0;  // after leaving out the first ones of the shuffled order
   uint64_t seed = 1;       // of the shuffling
+  bool may_be_fewer = false;  // a class of `classes` that has too few gives what it has
 };
 
 /// Indices of the records of a subset, shuffled, given every record's label. Two calls with one

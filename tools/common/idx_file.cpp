@@ -23,6 +23,10 @@ IdxFile::IdxFile(const std::string& name, std::string content, int axes)
   size_t size = 1;
   for (int i = 0; i < axes; ++i) {
     extent.push_back(static_cast<int>(BigEndian(name, bytes, 4 + 4 * i)));
+    // Files are shorter than 2^40 bytes, products of damaged numbers may be 0 again.
+    ENFORCE(extent.back() >= 0 && double(size) * extent.back() < double(size_t{1} << 40))
+        << name << ": is damaged: axis " << i << " of " << axes << " has "
+        << static_cast<uint32_t>(extent.back()) << " values";
     size *= extent.back();
   }
   data = 4 + 4 * axes;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "util/error.hpp"
+#include "util/path_exists.hpp"
 
 namespace metaperturb {
 
@@ -43,10 +44,10 @@ LockedFolder::~LockedFolder() {
 LmdbWriter::LmdbWriter(const std::string& output)
     : output_(output), target_(output), db_(caffe::db::GetDB("lmdb")) {
   if (!target_.has_filename()) target_ = target_.parent_path();  // a slash at its end
-  ENFORCE(!fs::exists(target_)) << output << ": exists already";
+  ENFORCE(!caffe::PathExists(target_.string())) << output << ": exists already";
   const std::string folder = target_.string() + ".tmp";
   folder_ = std::make_unique<LockedFolder>(folder, output);
-  ENFORCE(!fs::exists(target_)) << output << ": exists already";  // by now
+  ENFORCE(!caffe::PathExists(target_.string())) << output << ": exists already";  // by now
   temporary_ = folder + "/lmdb";
   std::error_code error;
   fs::remove_all(temporary_, error);  // of a run that was killed
@@ -72,10 +73,13 @@ void LmdbWriter::Discard() {
 
 void LmdbWriter::Put(const std::string& key, const std::string& value) {
   const int kCommit = 1000;
+  const size_t kCommitBytes = 64 << 20;
   transaction_->Put(key, value);
-  if (++pending_ < kCommit) return;
+  pending_bytes_ += value.size();
+  if (++pending_ < kCommit && pending_bytes_ < kCommitBytes) return;
   transaction_->Commit();
   pending_ = 0;
+  pending_bytes_ = 0;
 }
 
 void LmdbWriter::Finish() {

@@ -45,7 +45,8 @@ class LmdbWriter {
   std::string temporary_;
   std::unique_ptr<caffe::db::DB> db_;
   std::unique_ptr<caffe::db::Transaction> transaction_;
-  int pending_ = 0;  // records since the last commit
+  int pending_ = 0;           // records since the last commit
+  size_t pending_bytes_ = 0;  // and their length, which is kept in memory until then
 };
 
 }  // namespace metaperturb

@@ -34,6 +34,7 @@ ArchiveReader::ArchiveReader(const std::string& file)
   archive_read_support_filter_all(archive_.get());
   archive_read_support_format_tar(archive_.get());
   archive_read_support_format_zip(archive_.get());
+  archive_read_set_option(archive_.get(), "tar", "read_concatenated_archives", "1");
   if (archive_read_open_filename(archive_.get(), file.c_str(), kBlock) != ARCHIVE_OK) Fail();
 }
 
@@ -65,10 +66,13 @@ bool ArchiveReader::Next() {
       return false;
     }
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) Fail();
-    if (archive_entry_filetype(entry) != AE_IFREG) continue;
     // In the C locale only one of them is there when the name is not ASCII.
     const char* name = archive_entry_pathname(entry);
     if (!name) name = archive_entry_pathname_utf8(entry);
+    const bool is_link = archive_entry_hardlink(entry) || archive_entry_hardlink_utf8(entry) ||
+                         archive_entry_filetype(entry) == AE_IFLNK;
+    if (is_link && links_++ == 0 && name) first_link_ = name;
+    if (is_link || archive_entry_filetype(entry) != AE_IFREG) continue;
     ENFORCE(name) << file_ << ": after '" << path_ << "': a file's name cannot be read";
     path_ = name;
     if (path_.compare(0, 2, "./") == 0) path_ = path_.substr(2);

@@ -1,5 +1,6 @@
 // Data sets whose images are arrays in a few large files.
 
+#include <cmath>
 #include <memory>
 
 #include "tools/common/cifar_file.hpp"
@@ -89,6 +90,9 @@ Part SvhnPart(const FileSet& files, const string& name) {
       << where << ": X is no array of 32x32x3xN";
   vector<int> labels;
   for (const double digit : file.Numbers("y")) {
+    ENFORCE(digit >= 0 && digit <= 10 && digit == std::floor(digit))
+        << where << ": image " << labels.size() << " has label " << digit
+        << " where 1 to 10 are expected";
     labels.push_back(digit == 10 ? 0 : static_cast<int>(digit));  // 10 is the digit 0
   }
   ENFORCE(static_cast<int>(labels.size()) == extent[3])

@@ -1,5 +1,7 @@
 #include "tools/convert_dataset/file_set.hpp"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -98,9 +100,10 @@ void FileSet::Add(const std::string& path, File file) {
 void FileSet::AddFolder(int source) {
   const fs::path root = sources_[source];
   const auto options = fs::directory_options::follow_directory_symlink;
+  fs::path path = root;  // an exception of going on names none
   try {
     for (fs::recursive_directory_iterator entry(root, options), end; entry != end; ++entry) {
-      const fs::path& path = entry->path();
+      path = entry->path();
       ENFORCE(entry->exists()) << path.string() << ": is a symbolic link to nothing";
       if (entry->is_directory() && IsOutput(path)) entry.disable_recursion_pending();
       if (entry->is_regular_file()) {
@@ -108,7 +111,8 @@ void FileSet::AddFolder(int source) {
       }
     }
   } catch (const fs::filesystem_error& e) {
-    THROW_ERROR << e.path1().string() << ": cannot be read: " << e.code().message();
+    THROW_ERROR << (e.path1().empty() ? path : e.path1()).string()
+                << ": cannot be read: " << e.code().message();
   }
 }
 
@@ -122,6 +126,10 @@ void FileSet::AddArchive(int source) {
     }
     Add(reader.path(), std::move(file));
   }
+  LOG_IF(WARNING, reader.links() > 0)
+      << sources_[source] << ": " << reader.links() << (reader.links() > 1 ? " links, " : " link, ")
+      << "the first '" << reader.first_link()
+      << "', are left out; unpack the archive and give the folder to have them";
 }
 
 std::vector<std::string> FileSet::Paths() const {

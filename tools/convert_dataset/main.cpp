@@ -21,6 +21,7 @@
 #include "util/atomic_file.hpp"
 #include "util/progress.hpp"
 #include "util/threads.hpp"
+#include "util/path_exists.hpp"
 
 DEFINE_string(dataset, "", "cifar10, tiny_imagenet, ..., folder: see --list");
 DEFINE_string(source, "",
@@ -70,7 +71,12 @@ Settings ReadFlags() {
   Settings s;
   s.entry = &metaperturb::FindInCatalogue(FLAGS_dataset);
   std::stringstream sources(FLAGS_source);
-  for (string source; std::getline(sources, source, ',');) s.sources.push_back(source);
+  for (string source; std::getline(sources, source, ',');) {
+    std::error_code error;
+    ENFORCE(!fs::equivalent(source, FLAGS_output, error))
+        << "--output=" << FLAGS_output << ": is the --source; give another folder";
+    s.sources.push_back(source);
+  }
   s.image.size = OrDefault("size", FLAGS_size, s.entry->size);
   ENFORCE(s.image.size > 0) << "--size=" << FLAGS_size << " is no size";
   ENFORCE(s.image.size <= metaperturb::kMaxExtent)
@@ -129,6 +135,7 @@ vector<int> SelectFrom(const Part& part, const string& name, int per_class, int 
   subset.per_class = per_class;
   subset.skip_per_class = skip;
   subset.seed = seed;
+  subset.may_be_fewer = true;  // CheckClasses tells
   try {
     return metaperturb::Select(part.labels, subset);
   } catch (const caffe::Error& e) {
@@ -158,9 +165,9 @@ void CheckClasses(const Settings& s, const metaperturb::Dataset& set, const Plan
   for (const int label : set.train.labels) ++all[label];
   for (const int i : plan.chosen) ++count[plan.part->labels[i]];
   for (size_t label = 0; label < count.size(); ++label) {
-    const bool wanted = all[label] > 0 && (s.classes.empty() ||
-                                           std::find(s.classes.begin(), s.classes.end(),
-                                                     static_cast<int>(label)) != s.classes.end());
+    const bool is_named =
+        std::find(s.classes.begin(), s.classes.end(), static_cast<int>(label)) != s.classes.end();
+    const bool wanted = s.classes.empty() ? all[label] > 0 : is_named;
     if (!wanted) continue;
     ENFORCE(count[label] > 0 || plan.name != "train")
         << s.entry->name << ": class '" << set.classes[label] << "' has no image left to train on";
@@ -206,6 +213,11 @@ vector<Plan> MakePlans(const Settings& s, const metaperturb::Dataset& set, Part*
 }
 
 string ClassNames(const Settings& s, const metaperturb::Dataset& set) {
+  for (const string& name : set.classes) {
+    ENFORCE(name.find('\n') == string::npos)
+        << s.entry->name << ": class '" << name.substr(0, name.find('\n'))
+        << "...': a line break in a class's name does not go into labels.txt";
+  }
   string names;
   if (s.classes.empty()) {
     for (const string& name : set.classes) names += name + "\n";
@@ -214,15 +226,27 @@ string ClassNames(const Settings& s, const metaperturb::Dataset& set) {
   return names;
 }
 
-// Whether an earlier run with these settings finished; an Error where one with others began.
+// Whether an earlier run with these settings finished; an Error where one with others began, or
+// what would be overwritten or taken over is of no run.
 bool IsComplete(const string& settings_file, const string& labels_file, const string& settings) {
-  bool begun = fs::exists(labels_file);
+  vector<string> made = {labels_file};
   for (const char* part : {"train", "val", "test"}) {
-    begun = begun || fs::exists(FLAGS_output + "/" + part + "_lmdb");
+    made.push_back(FLAGS_output + "/" + part + "_lmdb");
   }
-  if (!begun || !fs::exists(settings_file)) return false;
+  const bool has_settings = caffe::PathExists(settings_file);
+  ENFORCE(!has_settings || ReadText(settings_file).compare(0, 9, "dataset: ") == 0)
+      << settings_file << ": is not of an earlier run; give another --output";
+  bool begun = false;
+  for (const string& path : made) {
+    begun = begun || caffe::PathExists(path);
+    ENFORCE(!begun || has_settings) << path << ": is there without the settings.txt of an earlier "
+                                    << "run; give another --output";
+  }
+  if (!begun) return false;
   CheckSettings(settings_file, settings);
-  if (!fs::exists(labels_file)) return false;  // written last
+  // The names are written last.
+  if (!caffe::PathExists(labels_file) || !caffe::PathExists(FLAGS_output + "/train_lmdb"))
+    return false;
   LOG(INFO) << FLAGS_output << ": is complete already.";
   return true;
 }
@@ -242,13 +266,14 @@ void Convert() {
   }
   Part rest;
   const vector<Plan> plans = MakePlans(s, set, &rest);
+  const string class_names = ClassNames(s, set);
   // Two runs with other settings must not share the folder.
   const metaperturb::LockedFolder lock(FLAGS_output, FLAGS_output);
   if (IsComplete(settings_file, labels_file, settings)) return;  // by now
   caffe::WriteFile(settings_file, settings);
   for (const Plan& plan : plans) {
     const string output = FLAGS_output + "/" + plan.name + "_lmdb";
-    if (fs::exists(output)) {
+    if (caffe::PathExists(output)) {
       LOG(INFO) << output << ": is there already.";
       continue;
     }
@@ -260,7 +285,7 @@ void Convert() {
     }
     metaperturb::ConvertPart(files, set, *plan.part, plan.chosen, label, s.image, output);
   }
-  caffe::WriteFile(labels_file, ClassNames(s, set));
+  caffe::WriteFile(labels_file, class_names);
 }
 
 void List() {

@@ -30,7 +30,7 @@ std::vector<double> Converted(const matvar_t& value) {
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& content)
-      : path_((std::filesystem::temp_directory_path() / "convert_dataset.XXXXXX").string()) {
+      : path_((Folder() / "convert_dataset.XXXXXX").string()) {
     const int descriptor = mkstemp(&path_[0]);
     ENFORCE(descriptor >= 0) << path_ << ": cannot be written: " << std::strerror(errno);
     size_t done = 0;
@@ -50,6 +50,13 @@ class TemporaryFile {
   const std::string& path() const { return path_; }
 
  private:
+  static std::filesystem::path Folder() {
+    std::error_code error;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+    ENFORCE(!error) << "there is no folder for temporary files ($TMPDIR, else /tmp): "
+                    << error.message();
+    return folder;
+  }
   std::string path_;
 };
 
@@ -80,7 +87,9 @@ std::string MatFile::Bytes(const std::string& variable, std::vector<int>* extent
 }
 
 std::vector<double> MatFile::ToNumbers(const matvar_t* value, const std::string& name) const {
-  ENFORCE(value && value->data && !value->isComplex)
+  // Sparse matrices have another `data`.
+  ENFORCE(value && value->data && !value->isComplex && value->class_type >= MAT_C_DOUBLE &&
+          value->class_type <= MAT_C_UINT64)
       << name_ << ": '" << name << "' holds no numbers";
   switch (value->data_type) {
     case MAT_T_DOUBLE:

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <iterator>
 
@@ -21,6 +22,7 @@
 #include "tools/metaperturb/record_count.hpp"
 #include "util/atomic_file.hpp"
 #include "util/error.hpp"
+#include "util/path_exists.hpp"
 
 DECLARE_string(model);
 DECLARE_string(output);
@@ -56,8 +58,10 @@ void Write(const google::protobuf::Message& message, const string& file, const s
   std::ifstream before(file);
   const string there(std::istreambuf_iterator<char>(before), {});
   if (!there.empty() && there != text) {
-    caffe::WriteFile(file + ".old", there);
-    std::cout << file << ": what was there is " << file << ".old now" << std::endl;
+    string old = file + ".old";
+    for (int i = 2; caffe::PathExists(old); ++i) old = file + ".old" + std::to_string(i);
+    caffe::WriteFile(old, there);
+    std::cout << file << ": what was there is " << old << " now" << std::endl;
   }
   caffe::WriteFile(file, text);
 }
@@ -106,7 +110,7 @@ NetParameter Network(Kind kind, const metaperturb::InsertOptions& insert) {
 
 int64_t TestImages() {
   if (FLAGS_test_images > 0) return FLAGS_test_images;
-  if (!std::filesystem::exists(FLAGS_test_source)) return 10000;
+  if (!caffe::PathExists(FLAGS_test_source)) return 10000;
   const int64_t images = metaperturb::CountRecords(FLAGS_test_source, caffe::DataParameter::LMDB);
   ENFORCE(images > 0) << "--test_source=" << FLAGS_test_source << ": has no images";
   return images;
@@ -118,7 +122,8 @@ void WriteFolder(const string& folder) {
   ENFORCE(FLAGS_test_images >= 0) << "--test_images=" << FLAGS_test_images
                                   << ": must not be negative";
   const int64_t test_images = TestImages();
-  ENFORCE(FLAGS_base_lr > 0 && std::isfinite(FLAGS_base_lr))
+  const auto base_lr = static_cast<float>(FLAGS_base_lr);
+  ENFORCE(base_lr > 0 && std::isfinite(base_lr))
       << "--base_lr=" << FLAGS_base_lr << ": must be positive";
   metaperturb::InsertOptions insert = InsertOptions();
   if (FLAGS_anneal_iter == 0) {
@@ -136,7 +141,7 @@ void WriteFolder(const string& folder) {
     options.net = folder + "/train_val" + suffix;
     options.snapshot_prefix = folder + "/" + FLAGS_model + (mp ? "_mp" : "");
     options.max_iter = FLAGS_max_iter;
-    options.base_lr = static_cast<float>(FLAGS_base_lr);
+    options.base_lr = base_lr;
     options.test_iter = static_cast<int>((test_images + FLAGS_test_batch - 1) / FLAGS_test_batch);
     options.tests = FLAGS_tests;
     options.seed = FLAGS_seed;
@@ -152,6 +157,13 @@ void WriteFolder(const string& folder) {
         FLAGS_model + " for `metaperturb train`: one phi, shared by all MetaPerturb layers.");
 }
 
+// A flag that would be without effect is a mistake.
+void ExpectNotGiven(std::initializer_list<const char*> flags, const string& why) {
+  for (const char* flag : flags) {
+    ENFORCE(gflags::GetCommandLineFlagInfoOrDie(flag).is_default) << "--" << flag << ": " << why;
+  }
+}
+
 }  // namespace
 
 int RunGenerate() {
@@ -160,6 +172,12 @@ int RunGenerate() {
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
   string output = FLAGS_output;
   if (std::filesystem::path(output).extension() == ".prototxt") {
+    ExpectNotGiven({"max_iter", "tests", "base_lr", "seed", "test_images"},
+                   "is of the solvers, which only a folder as --output has");
+    if (!FLAGS_mp) {
+      ExpectNotGiven({"test_samples", "phi", "anneal_iter", "spatial_norm_factor"},
+                     "is of MetaPerturb, which --mp puts into the network");
+    }
     Write(Network(FLAGS_mp ? PERTURBED : PLAIN, InsertOptions()), output, FLAGS_model);
   } else {
     while (output.size() > 1 && output.back() == '/') output.pop_back();

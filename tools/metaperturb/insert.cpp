@@ -117,30 +117,35 @@ void CheckFlags() {
 }
 
 metaperturb::RegularizerOptions RegularizerOptionsFromFlags() {
+  // The layers have floats: one that is rounded to a limit is beyond it.
   const auto limit = [](const char* flag, double value, bool good, const char* rule) {
-    ENFORCE(good) << "--" << flag << "=" << value << ": must " << rule;
+    ENFORCE(good && std::isfinite(static_cast<float>(value)))
+        << "--" << flag << "=" << value << ": must " << rule;
   };
+  const auto drop_prob = static_cast<float>(FLAGS_drop_prob);
+  const auto max_alpha = static_cast<float>(FLAGS_max_alpha);
+  const auto survival_prob = static_cast<float>(FLAGS_survival_prob);
   limit("anneal_iter", FLAGS_anneal_iter, FLAGS_anneal_iter >= 0, "not be negative");
-  limit("drop_prob", FLAGS_drop_prob, FLAGS_drop_prob >= 0 && FLAGS_drop_prob < 1, "lie in [0, 1)");
+  limit("drop_prob", FLAGS_drop_prob, drop_prob >= 0 && drop_prob < 1, "lie in [0, 1)");
   limit("block_size", FLAGS_block_size, FLAGS_block_size > 0, "be positive");
-  limit("max_alpha", FLAGS_max_alpha, FLAGS_max_alpha > 0, "be positive");
-  limit("kl_weight", FLAGS_kl_weight, FLAGS_kl_weight >= 0, "not be negative");
-  limit("mixup_alpha", FLAGS_mixup_alpha, FLAGS_mixup_alpha >= 0, "not be negative");
+  limit("max_alpha", FLAGS_max_alpha, max_alpha > 0, "be positive and finite");
+  limit("kl_weight", FLAGS_kl_weight, FLAGS_kl_weight >= 0, "be finite and not negative");
+  limit("mixup_alpha", FLAGS_mixup_alpha, FLAGS_mixup_alpha >= 0, "be finite and not negative");
   limit("positions", FLAGS_positions, FLAGS_positions > 1, "be above 1");
   limit("label_smoothing", FLAGS_label_smoothing,
         FLAGS_label_smoothing > 0 && FLAGS_label_smoothing <= 1, "lie in (0, 1]");
   limit("cutout_length", FLAGS_cutout_length, FLAGS_cutout_length > 0, "be positive");
-  limit("survival_prob", FLAGS_survival_prob, FLAGS_survival_prob > 0 && FLAGS_survival_prob <= 1,
+  limit("survival_prob", FLAGS_survival_prob, survival_prob > 0 && survival_prob <= 1,
         "lie in (0, 1]");
   metaperturb::RegularizerOptions options;
   options.type = FLAGS_regularizer;
   options.as_param_str = IsForForeignHost();
-  options.dropblock.set_drop_prob(static_cast<float>(FLAGS_drop_prob));
+  options.dropblock.set_drop_prob(drop_prob);
   options.dropblock.set_block_size(static_cast<uint32_t>(FLAGS_block_size));
   if (FLAGS_anneal_iter > 0) {
     options.dropblock.set_anneal_iter(static_cast<uint32_t>(FLAGS_anneal_iter));
   }
-  options.information_dropout.set_max_alpha(static_cast<float>(FLAGS_max_alpha));
+  options.information_dropout.set_max_alpha(max_alpha);
   options.kl_weight = FLAGS_kl_weight;
   options.mixup_alpha = FLAGS_mixup_alpha;
   options.positions = FLAGS_positions;

@@ -1,5 +1,6 @@
 // metaperturb plot: training loss and test accuracy of one or several Caffe logs, as an SVG.
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -76,6 +77,8 @@ vector<Run> ReadLogs(const string& list) {
 int RunPlot() {
   ENFORCE(!FLAGS_log.empty()) << "--log is not given: NAME:FILE[,NAME:FILE ...]";
   ENFORCE(!FLAGS_output.empty()) << "--output is not given";
+  ENFORCE(std::filesystem::path(FLAGS_output).extension() == ".svg")
+      << "--output=" << FLAGS_output << ": the picture is written as SVG: FILE.svg";
   metaperturb::Chart loss = {"Training loss", {}, true}, accuracy = {"Test accuracy", {}, false};
   for (const Run& run : ReadLogs(FLAGS_log)) {
     loss.series.push_back({run.name, run.loss});

@@ -18,6 +18,7 @@
 #include "util/atomic_file.hpp"
 #include "util/checksum.hpp"
 #include "util/error.hpp"
+#include "util/path_exists.hpp"
 
 DEFINE_string(source, "", "LMDB of labelled images");
 DEFINE_int32(groups, 5, "Groups that the classes are divided into; each gives two tasks");
@@ -91,7 +92,7 @@ vector<std::pair<Half, Half>> Divide(Classes classes, int groups, uint64_t seed)
 
 // Whether `file` is there; its first line tells the flags that made the folder.
 bool IsMade(const string& file, const string& settings) {
-  if (!std::filesystem::exists(file)) return false;
+  if (!caffe::PathExists(file)) return false;
   string made;
   std::getline(std::ifstream(file), made);
   ENFORCE(made == settings) << file << ": is there already, made by '"
@@ -151,7 +152,7 @@ int RunSplit() {
     string sources[2];
     for (int h = 0; h < 2; ++h) {
       sources[h] = FLAGS_output + "/" + name + "_" + "ab"[h] + "_lmdb";
-      if (goes_on && std::filesystem::exists(sources[h])) continue;
+      if (goes_on && caffe::PathExists(sources[h])) continue;
       const Half& half = *halves[h];
       metaperturb::WriteLmdb(sources[h], static_cast<int>(half.size()), [&](int i) {
         cursor->SeekToKey(half[i].key);

@@ -92,6 +92,7 @@ TYPED_TEST(DummyDataLayerTest, Errors) {
   EXPECT_ERROR(set_up("shape { dim: 1 } shape { dim: 1 }"), "2 shape entries for 3 tops");
   EXPECT_ERROR(set_up("shape { dim: 1 } data_filler { } data_filler { }"), "2 data_filler");
   EXPECT_ERROR(set_up("num: 1 channels: 1 height: 1"), "0 width entries for 3 tops");
+  EXPECT_ERROR(set_up("shape { dim: 1 } num: 2"), "has shape together with num");
 }
 
 }  // namespace

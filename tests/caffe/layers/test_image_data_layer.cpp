@@ -135,6 +135,7 @@ TEST_F(ImageDataLayerTest, BadParameters) {
   WriteImages(1);
   EXPECT_ERROR(set_up(Param(0)), "batch_size");
   EXPECT_ERROR(set_up(Param(1, "new_height: 3")), "new_height 3");
+  EXPECT_ERROR(set_up(Param(1, "new_height: 60000 new_width: 5")), "must not exceed 16384");
   EXPECT_ERROR(set_up(Param(1, "", "crop_size: 5")),
                Path("list") + ":1: image 'image 0.png': crop_size 5 exceeds");
   Write("list", "image 0.png\n");

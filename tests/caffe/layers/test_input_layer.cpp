@@ -36,5 +36,13 @@ TEST(InputLayerTest, WrongNumberOfShapes) {
                "2 shapes for 3 tops");
 }
 
+TEST(InputLayerTest, APassNeedsAShape) {
+  LayerRun<float> run(Param(""), {}, 2);
+  run.top[0]->Reshape(vector<int>{0, 3});  // no images are fine
+  EXPECT_ERROR(run.Forward(), "top 1 has no shape");
+  run.top[1]->Reshape({2});
+  run.Forward();
+}
+
 }  // namespace
 }  // namespace caffe

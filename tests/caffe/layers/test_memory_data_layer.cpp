@@ -115,6 +115,11 @@ TYPED_TEST(MemoryDataLayerTest, Errors) {
                                                  " batch_size: 2 channels: 3 height: 4 }"),
                                    {}, 2),
                "2, 3, 4, 0");
+  EXPECT_ERROR(LayerRun<TypeParam>(
+                   LayerFromText("type: 'MemoryData' memory_data_param {"
+                                 " batch_size: 70000 channels: 3 height: 1000 width: 1000 }"),
+                   {}, 2),
+               "blob shape 70000x3x1000x1000 exceeds");
 }
 
 }  // namespace

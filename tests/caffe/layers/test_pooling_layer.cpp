@@ -22,8 +22,8 @@ const struct Case {
               {"kernel_size: 3 stride: 2 pad: 1", {8, 7}, {5, 4}},
               {"kernel_size: 3 pad: 2", {4, 1}, {6, 3}},
               {"kernel_size: 4 stride: 3 pad: 2", {5, 6}, {3, 3}},
-              {"kernel_h: 1 kernel_w: 3 pad_w: 1 stride_h: 2", {5, 6}, {3, 6}},
-              {"kernel_size: 3 kernel_w: 2 stride: 2 stride_w: 1", {7, 5}, {3, 4}},
+              {"kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1 stride_h: 2 stride_w: 1", {5, 6}, {3, 6}},
+              {"kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1", {7, 5}, {3, 4}},
               // The last window would lie in the padding, or beyond the image.
               {"kernel_size: 2 stride: 2 pad: 1", {3, 5}, {2, 3}},
               {"kernel_size: 1 stride: 2", {4, 5}, {2, 3}},
@@ -42,7 +42,7 @@ class PoolingLayerTest : public ::testing::Test {
     SCOPED_TRACE(settings);
     Blob<Dtype> bottom(1, 1, 1, static_cast<int>(x.size()));
     FillValues<Dtype>(&bottom, x);
-    LayerRun<Dtype> run(LayerFromText(Pool("kernel_h: 1 stride_h: 1 " + settings)), {&bottom});
+    LayerRun<Dtype> run(LayerFromText(Pool("kernel_h: 1 " + settings)), {&bottom});
     run.Forward();
     ASSERT_EQ(expected.size(), static_cast<size_t>(run.top[0]->count()));
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -55,16 +55,18 @@ TYPED_TEST_SUITE(PoolingLayerTest, Dtypes);
 
 TYPED_TEST(PoolingLayerTest, Maximum) {
   this->ExpectRow("kernel_w: 3", {1, 5, 2, 4, 3}, {5, 5, 4});
-  this->ExpectRow("kernel_w: 2 stride_w: 2", {1, 5, 2, 4, 3}, {5, 4, 3});
-  this->ExpectRow("kernel_w: 3 stride_w: 2 pad_w: 1", {-1, -5, -2, -4}, {-1, -2, -4});
+  this->ExpectRow("kernel_w: 2 stride_h: 1 stride_w: 2", {1, 5, 2, 4, 3}, {5, 4, 3});
+  this->ExpectRow("kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 pad_w: 1", {-1, -5, -2, -4},
+                  {-1, -2, -4});
 }
 
 TYPED_TEST(PoolingLayerTest, AverageCountsThePaddingAndNothingBeyond) {
   this->ExpectRow("pool: AVE kernel_w: 3", {1, 5, 3, 4}, {3, 4});
-  this->ExpectRow("pool: AVE kernel_w: 2 stride_w: 2", {1, 5, 2, 4, 3}, {3, 3, 3});
+  this->ExpectRow("pool: AVE kernel_w: 2 stride_h: 1 stride_w: 2", {1, 5, 2, 4, 3}, {3, 3, 3});
   // Pixels 3 and the padding behind it, which ends there.
-  this->ExpectRow("pool: AVE kernel_w: 3 stride_w: 2 pad_w: 1", {1, 2, 3, 4}, {1, 3, 2});
-  this->ExpectRow("pool: AVE kernel_w: 3 pad_w: 2", {3, 6}, {1, 3, 3, 2});
+  this->ExpectRow("pool: AVE kernel_w: 3 stride_h: 1 stride_w: 2 pad_h: 0 pad_w: 1", {1, 2, 3, 4},
+                  {1, 3, 2});
+  this->ExpectRow("pool: AVE kernel_w: 3 pad_h: 0 pad_w: 2", {3, 6}, {1, 3, 3, 2});
 }
 
 TYPED_TEST(PoolingLayerTest, WindowsCoverTheirPixels) {
@@ -205,10 +207,18 @@ TEST(PoolingLayer, Errors) {
       {"pool: STOCHASTIC kernel_size: 2", "pool STOCHASTIC is not supported"},
       {"", "kernel_size is not given"},
       {"kernel_size: 0", "kernel size is 0x0"},
-      {"kernel_h: 3", "kernel size is 3x0"},
-      {"kernel_size: 2 stride_w: 0", "stride is 1x0"},
+      {"kernel_h: 3 kernel_w: 0", "kernel size is 3x0"},
+      {"kernel_h: 3", "give kernel_size, or kernel_h and kernel_w"},
+      {"kernel_size: 3 kernel_h: 3 kernel_w: 3", "give kernel_size, or kernel_h and kernel_w"},
+      {"kernel_size: 3 pad: 1 pad_h: 1 pad_w: 1", "give pad, or pad_h and pad_w"},
+      {"kernel_size: 3 pad_w: 1", "give pad, or pad_h and pad_w"},
+      {"kernel_size: 3 stride: 2 stride_h: 1 stride_w: 1", "give stride, or stride_h and stride_w"},
+      {"kernel_size: 3 stride_h: 2", "give stride, or stride_h and stride_w"},
+      {"kernel_size: 2 stride_h: 1 stride_w: 0", "stride is 1x0"},
+      {"kernel_size: 2147483647",
+       "kernel of height 2147483647 exceeds the padded input of height 4"},
       {"kernel_size: 2 pad: 2", "pad 2x2 is not smaller than the kernel 2x2"},
-      {"kernel_h: 3 kernel_w: 1 pad_w: 1", "pad 0x1 is not smaller than the kernel 3x1"},
+      {"kernel_h: 3 kernel_w: 1 pad_h: 0 pad_w: 1", "pad 0x1 is not smaller than the kernel 3x1"},
       {"global_pooling: true kernel_size: 2", "global_pooling is given together with a kernel"},
       {"global_pooling: true kernel_w: 2", "global_pooling is given together with a kernel"},
       {"global_pooling: true pad_h: 1", "global_pooling takes neither pad nor stride"},
@@ -224,6 +234,9 @@ TEST(PoolingLayer, Errors) {
   EXPECT_ERROR(LayerRun<float>(param, {&flat}), "the bottom has shape 2 3 (6)");
   EXPECT_ERROR(LayerRun<float>(param, {&x}, 2), "takes at most 1 top blob(s), not 2");
   EXPECT_ERROR(LayerRun<float>(param, {&x, &x}), "takes exactly 1 bottom blob(s), not 2");
+  // A stride beyond the image leaves the first window.
+  LayerRun<float> far(LayerFromText(Pool("kernel_size: 2 stride: 2147483647")), {&x});
+  EXPECT_EQ(far.top[0]->shape(), (vector<int>{2, 3, 1, 1}));
   LayerRun<float> run(param, {&x});
   x.Reshape(2, 3, 1, 6);
   EXPECT_ERROR(run.Forward(), "kernel of height 2 exceeds the padded input of height 1");

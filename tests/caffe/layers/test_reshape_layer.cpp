@@ -77,6 +77,7 @@ TEST(ReshapeLayer, Errors) {
   EXPECT_ERROR(make("shape { dim: 1 dim: 1 dim: 1 dim: 24 dim: 0 }"), "dim 4 is 0");
   EXPECT_ERROR(make("axis: 3 num_axes: 2"), "axis 3 and num_axes 2");
   EXPECT_ERROR(make("num_axes: -2"), "num_axes -2");
+  EXPECT_ERROR(make("axis: 1 num_axes: 2147483647"), "axis 1 and num_axes 2147483647");
   ReshapeLayer<float> layer(LayerFromText(Reshape("shape { dim: 0 }")));
   EXPECT_ERROR(layer.SetUp({&x}, {&x}), "cannot work in place");
 }

@@ -133,6 +133,7 @@ TEST(ScaleLayer, Errors) {
   EXPECT_ERROR(make("", true), "gamma of shape 4 (4) does not fit the bottom's 2 3 2 2 (24)");
   EXPECT_ERROR(make("axis: 2 num_axes: 3", false), "num_axes 3 from axis 2");
   EXPECT_ERROR(make("num_axes: -2", false), "num_axes -2");
+  EXPECT_ERROR(make("num_axes: 2147483647", false), "num_axes 2147483647 from axis 1");
   EXPECT_ERROR(make("axis: 7", false), "axis 7 is out of range");
   LayerRun<float> run(LayerFromText(Scale("")), {&x});
   x.Reshape(2, 5, 2, 2);

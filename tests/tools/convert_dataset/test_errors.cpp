@@ -2,6 +2,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "testing/convert_dataset_test.hpp"
 
 namespace caffe {
@@ -63,6 +65,62 @@ TEST_F(ConvertDatasetErrors, Errors) {
   EXPECT_FALSE(Exists("e"));
   ASSERT_EQ(Run("convert_dataset", "--list"), 0);
   EXPECT_NE(output_.find("s_svhn: --size=32 --pad=4 --per_class=500"), string::npos) << output_;
+}
+
+// What the user has in the folder is neither overwritten nor taken for an earlier run's.
+TEST_F(ConvertDatasetErrors, FoldersOfOthers) {
+  WriteCifar10();
+  const string convert = "--dataset=cifar10 --source=cifar.tar.gz --output=";
+  for (const char* file : {"a/labels.txt", "b/settings.txt", "c/train_lmdb/data.mdb"}) {
+    WriteIn(file, "mine");
+    ExpectToolError("convert_dataset", convert + string(file, 1),
+                    {string(file).substr(0, 5), "earlier run; give another --output"});
+    EXPECT_EQ(Read(file), "mine");
+  }
+  WriteImage("images/x/1.png", 5);
+  ExpectToolError("convert_dataset", "--dataset=folder --source=images/ --output=images",
+                  {"--output=images: is the --source"});
+  EXPECT_FALSE(Exists("images/settings.txt"));
+  WriteImage("lines/one\ntwo/1.png", 5);
+  ExpectToolError("convert_dataset", "--dataset=folder --source=lines --output=e",
+                  {"class 'one...': a line break"});
+}
+
+TEST_F(ConvertDatasetErrors, TarsWithHolesAndLinks) {
+  for (int i = 0; i < 6; ++i)
+    WriteImage("t/" + string(1, "ab"[i % 2]) + "/" + std::to_string(i) + ".png", 9 * i);
+  Shell(
+      "tar cf whole.tar --sort=name t && cp whole.tar hole.tar && tar cf one.tar t/a && tar cf "
+      "two.tar t/b"
+      " && cat one.tar two.tar > both.tar && ln -s 0.png t/a/7.png && ln t/a/0.png t/a/8.png && "
+      "tar cf links.tar t");
+  const string convert = "--dataset=folder --size=8 --pad=0 --source=";
+  string bytes = Read("hole.tar");
+  const size_t header = bytes.find("t/a/4.png");
+  ASSERT_NE(header, string::npos);
+  std::fill_n(bytes.begin() + header, 512, '\0');
+  Write("hole.tar", bytes);
+  ExpectToolError("convert_dataset", convert + "hole.tar --output=e", {"hole.tar: ", "damaged"});
+  ASSERT_EQ(Run("convert_dataset", convert + "both.tar --output=both"), 0) << output_;
+  EXPECT_EQ(Centres("train", 8, 3, "both").at(1).size(), 3u);
+  EXPECT_EQ(output_.find("left out"), string::npos) << output_;
+  ASSERT_EQ(Run("convert_dataset", convert + "links.tar --output=links"), 0) << output_;
+  EXPECT_NE(output_.find("links.tar: 2 links, the first 't/a/"), string::npos) << output_;
+  EXPECT_EQ(Centres("train", 8, 3, "links").at(0).size(), 3u);
+}
+
+// With classes named, too, one that has fewer images than asked for keeps what it has.
+TEST_F(ConvertDatasetErrors, NamedClassesWithFewImages) {
+  for (int i = 0; i < 4; ++i) WriteImage("a/train/cat/" + std::to_string(i) + ".png", i);
+  WriteImage("a/train/dog/0.png", 7);
+  WriteImage("a/test/cat/0.png", 8);
+  const string convert = "--dataset=folder --source=a --size=8 --pad=0 ";
+  ASSERT_EQ(Run("convert_dataset", convert + "--output=out --classes=1,0 --per_class=2"), 0)
+      << output_;
+  EXPECT_NE(output_.find("class 'dog' has 1 images to train on; --per_class is 2"), string::npos)
+      << output_;
+  EXPECT_EQ(Centres("train", 8).at(0).size(), 1u);
+  EXPECT_EQ(Centres("train", 8).at(1).size(), 2u);
 }
 
 TEST_F(ConvertDatasetErrors, OtherVersionsOfCifar) {
