@@ -1,13 +1,16 @@
 #include "caffe/util/db_lmdb.hpp"
-#include "util/path_exists.hpp"
 
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
+
+#include "util/path_exists.hpp"
 
 namespace caffe {
 namespace db {
@@ -21,6 +24,27 @@ void Check(int status, const string& source, const char* what) {
     status = ENOSPC;
   }
   ENFORCE(status == MDB_SUCCESS) << source << ": LMDB " << what << ": " << mdb_strerror(status);
+}
+
+// LMDB finds the second of its two headers by the page size in the first, and looks there
+// unchecked.
+void CheckPageSize(const string& source) {
+  const size_t kMagic = 16, kVersion = 20, kPageSize = 40;  // places in a header of format 1
+  char header[2][kPageSize + 4] = {};
+  std::ifstream file(source + "/data.mdb", std::ios::binary);
+  const auto number = [&header](int i, size_t at) {
+    uint32_t value;
+    std::memcpy(&value, header[i] + at, sizeof(value));
+    return value;
+  };
+  if (!file.read(header[0], sizeof(header[0])) || number(0, kMagic) != 0xBEEFC0DE ||
+      number(0, kVersion) != 1) {
+    return;  // is told when it is opened
+  }
+  const uint32_t size = number(0, kPageSize);
+  ENFORCE(size >= sizeof(header) && file.seekg(size) && file.read(header[1], sizeof(header[1])) &&
+          number(1, kMagic) == 0xBEEFC0DE && number(1, kPageSize) == size)
+      << source << ": data.mdb is damaged or truncated: there is no second header at byte " << size;
 }
 
 // A file that ends before the pages that LMDB's header promises would end the process with SIGBUS
@@ -64,6 +88,7 @@ std::shared_ptr<MDB_env> SharedReader(const string& source) {
         << source << ": is no LMDB: there is no file data.mdb";
     ENFORCE(std::filesystem::file_size(source + "/data.mdb", ignored) > 0)
         << source << ": data.mdb is empty";
+    CheckPageSize(source);
     env = NewEnvironment(source, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS);
     mdb_env_set_assert(env.get(), ThrowFailedAssertion);
     CheckLength(source, env.get());

@@ -19,9 +19,9 @@
 #include "tools/convert_dataset/catalogue.hpp"
 #include "tools/convert_dataset/convert_part.hpp"
 #include "util/atomic_file.hpp"
+#include "util/path_exists.hpp"
 #include "util/progress.hpp"
 #include "util/threads.hpp"
-#include "util/path_exists.hpp"
 
 DEFINE_string(dataset, "", "cifar10, tiny_imagenet, ..., folder: see --list");
 DEFINE_string(source, "",
@@ -251,12 +251,26 @@ bool IsComplete(const string& settings_file, const string& labels_file, const st
   return true;
 }
 
+// A folder with images of the source is none to write to: it would count as output the next time.
+void RefusePartOfSource(const Settings& s) {
+  std::error_code error;
+  if (!fs::is_directory(FLAGS_output, error) || fs::is_empty(FLAGS_output, error)) return;
+  const fs::path output = fs::weakly_canonical(FLAGS_output, error);
+  for (const string& source : s.sources) {
+    const fs::path within = output.lexically_relative(fs::weakly_canonical(source, error));
+    ENFORCE(within.empty() || *within.begin() == "..")
+        << "--output=" << FLAGS_output << ": is part of --source=" << source
+        << "; give another folder";
+  }
+}
+
 void Convert() {
   const Settings s = ReadFlags();
   const string settings = Describe(s);
   const string settings_file = FLAGS_output + "/settings.txt";
   const string labels_file = FLAGS_output + "/labels.txt";
   if (IsComplete(settings_file, labels_file, settings)) return;
+  if (!caffe::PathExists(settings_file)) RefusePartOfSource(s);
   const metaperturb::FileSet files(s.sources);
   const metaperturb::Dataset set = s.entry->read(files);
   for (const int label : s.classes) {

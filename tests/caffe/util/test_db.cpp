@@ -92,6 +92,31 @@ TEST_F(DbTest, MissingTruncatedDamaged) {
   EXPECT_ERROR(Open(Path("db")), Path("db") + ": LMDB cannot be opened");
 }
 
+// The two headers, a byte at a time.
+TEST_F(DbTest, DamagedHeaders) {
+  WriteRecords(Path("db"), vector<string>(60, string(1200, 'x')));
+  const string bytes = Read("db/data.mdb");
+  int errors = 0;
+  for (size_t page = 0; page < 2; ++page) {
+    for (size_t at = page * 4096; at < page * 4096 + 160; ++at) {
+      for (const char with : {'\xff', '\x01', '\x10'}) {
+        string damaged = bytes;
+        damaged[at] ^= with;
+        Write("db/data.mdb", damaged);
+        const string message = testing::ErrorOf([&] {
+          const auto database = Open(Path("db"));
+          unique_ptr<db::Cursor> cursor(database->NewCursor());
+          for (size_t sum = 0; cursor->valid(); cursor->Next()) sum += cursor->value().size();
+        });
+        if (message.empty()) continue;
+        ++errors;
+        EXPECT_EQ(message.find(Path("db") + ": "), 0u) << "byte " << at << ": " << message;
+      }
+    }
+  }
+  EXPECT_GT(errors, 20);
+}
+
 // Whatever a page holds, reading ends with the records or an error, not with a crash.
 TEST_F(DbTest, DamagedPages) {
   WriteRecords(Path("db"), vector<string>(60, string(1200, 'x')));

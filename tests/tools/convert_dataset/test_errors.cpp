@@ -81,6 +81,8 @@ TEST_F(ConvertDatasetErrors, FoldersOfOthers) {
   ExpectToolError("convert_dataset", "--dataset=folder --source=images/ --output=images",
                   {"--output=images: is the --source"});
   EXPECT_FALSE(Exists("images/settings.txt"));
+  ExpectToolError("convert_dataset", "--dataset=folder --source=images --output=images/x",
+                  {"--output=images/x: is part of --source=images"});
   WriteImage("lines/one\ntwo/1.png", 5);
   ExpectToolError("convert_dataset", "--dataset=folder --source=lines --output=e",
                   {"class 'one...': a line break"});
