@@ -33,8 +33,8 @@ if(METAPERTURB_CUDA)
   endif()
   if(NOT cuda_found AND NOT METAPERTURB_CUDA STREQUAL AUTO)
     message(FATAL_ERROR "METAPERTURB_CUDA=${METAPERTURB_CUDA}: no CUDA toolkit (12 or newer, with cuBLAS) whose nvcc "
-            "compiles with $ENV{CUDAHOSTCXX} was found; -DCMAKE_CUDA_COMPILER=.../bin/nvcc and -DCMAKE_CUDA_HOST_COMPILER=... name "
-            "others (what nvcc said: ${CMAKE_BINARY_DIR}/CMakeFiles/CMakeError.log)")
+            "compiles with $ENV{CUDAHOSTCXX} was found; -DCMAKE_CUDA_COMPILER=.../bin/nvcc and "
+            "-DCMAKE_CUDA_HOST_COMPILER=... name others (what nvcc said is in ${CMAKE_BINARY_DIR}/CMakeFiles)")
   endif()
 endif()
 

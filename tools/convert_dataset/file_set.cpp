@@ -127,9 +127,8 @@ void FileSet::AddArchive(int source) {
     Add(reader.path(), std::move(file));
   }
   LOG_IF(WARNING, reader.links() > 0)
-      << sources_[source] << ": " << reader.links() << (reader.links() > 1 ? " links, " : " link, ")
-      << "the first '" << reader.first_link()
-      << "', are left out; unpack the archive and give the folder to have them";
+      << sources_[source] << ": links left out: " << reader.links() << ", the first '"
+      << reader.first_link() << "'; unpack the archive and give the folder to have their images";
 }
 
 std::vector<std::string> FileSet::Paths() const {
