@@ -4,6 +4,7 @@
 // The mean of each channel, for transform_param.mean_value, goes to the log.
 
 #include <memory>
+#include <cmath>
 #include <numeric>
 
 #include "caffe/util/db.hpp"
@@ -27,7 +28,9 @@ caffe::Datum Add(caffe::db::Cursor* cursor, std::vector<double>* sum) {
   if (sum->empty()) sum->resize(count);
   ENFORCE(sum->size() == count) << "has " << count << " values where the first has " << sum->size();
   for (size_t i = 0; i < count; ++i) {
-    (*sum)[i] += bytes ? static_cast<uint8_t>(datum.data()[i]) : datum.float_data(int(i));
+    const double value = bytes ? static_cast<uint8_t>(datum.data()[i]) : datum.float_data(int(i));
+    ENFORCE(std::isfinite(value)) << "holds " << value << " (value " << i << ")";
+    (*sum)[i] += value;
   }
   datum.clear_data();
   datum.clear_float_data();

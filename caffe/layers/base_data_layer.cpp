@@ -7,10 +7,27 @@
 
 namespace caffe {
 
+namespace {
+
+// Fields of Caffe's first format: where they stand in `layers` the upgrade moves them, in `layer`
+// nobody reads them.
+template <class Parameter>
+void WarnOfOldFields(const std::string& layer, const char* name, const Parameter& param) {
+  LOG_IF(WARNING,
+         param.has_scale() || param.has_mean_file() || param.has_crop_size() || param.has_mirror())
+      << "Layer '" << layer << "': scale, mean_file, crop_size and mirror are not read in " << name
+      << ", only in transform_param";
+}
+
+}  // namespace
+
 template <typename Dtype>
 void BaseDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   output_labels_ = top.size() > 1;
+  const LayerParameter& param = this->layer_param_;
+  WarnOfOldFields(param.name(), "data_param", param.data_param());
+  WarnOfOldFields(param.name(), "image_data_param", param.image_data_param());
   data_transformer_.reset(new DataTransformer<Dtype>(transform_param_, this->phase_));
   DataLayerSetUp(bottom, top);
 }

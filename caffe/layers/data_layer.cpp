@@ -22,8 +22,15 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>&,
     // Each solver draws its own skip; no two may read the same records.
     skip_ = skip_ / stride_ * stride_ + Caffe::solver_rank();
   }
-  Locate(skip_,
-         [&] { top[0]->Reshape(this->BatchShape(Read(), static_cast<int>(param.batch_size()))); });
+  Locate(skip_, [&] {
+    const Datum first = Read();
+    const TransformationParameter& transform = this->transform_param_;
+    LOG_IF(WARNING, !first.encoded() && (transform.force_color() || transform.force_gray()))
+        << "Layer '" << this->layer_param_.name()
+        << "': force_color and force_gray are for encoded "
+        << "images; " << param.source() << " holds pixels";
+    top[0]->Reshape(this->BatchShape(first, static_cast<int>(param.batch_size())));
+  });
   if (this->output_labels_) top[1]->Reshape({top[0]->shape(0)});
 }
 

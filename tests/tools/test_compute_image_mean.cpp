@@ -1,5 +1,6 @@
 // Runs compute_image_mean as a user does.
 #include <climits>
+#include <cmath>
 #include <opencv2/imgcodecs.hpp>
 
 #include "testing/data_util.hpp"
@@ -55,6 +56,11 @@ TEST_F(ComputeImageMean, Errors) {
   testing::WriteDatums(Path("huge"), {huge});
   ExpectToolError("compute_image_mean", "huge",
                   {"huge: record '000': does not hold the values of its 2147483647x2147483647x2"});
+  Datum no_number = ByteDatum(1, 2, 2, 0);
+  no_number.clear_data();
+  for (int i = 0; i < 4; ++i) no_number.add_float_data(i == 2 ? NAN : 1.f);
+  testing::WriteDatums(Path("nan"), {no_number});
+  ExpectToolError("compute_image_mean", "nan", {"nan: record '000': holds nan (value 2)"});
   testing::WriteRecords(Path("empty"), {});
   ExpectToolError("compute_image_mean", "empty", {"empty: the database is empty"});
   testing::WriteDatums(Path("good"), {ByteDatum(1, 2, 2, 0)});

@@ -270,6 +270,22 @@ TYPED_TEST(DataLayerTest, BadParameters) {
   EXPECT_ERROR(set_up(this->Param(2)), this->Path("db") + ": the database is empty");
 }
 
+// What is given and not read is told.
+TYPED_TEST(DataLayerTest, WarnsOfWhatHasNoEffect) {
+  this->WriteImages(2);
+  const auto said = [](const LayerParameter& param) {
+    ::testing::internal::CaptureStderr();
+    LayerRun<TypeParam> run(param, {}, 2);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ("", said(this->Param(2, "crop_size: 2")));
+  EXPECT_NE(string::npos, said(this->Param(2, "", "crop_size: 2"))
+                              .find("crop_size and mirror are not read in data_param, only in "));
+  EXPECT_NE(
+      string::npos,
+      said(this->Param(2, "force_gray: true")).find("are for encoded images; " + this->Path("db")));
+}
+
 // Net puts the layer in front.
 TYPED_TEST(DataLayerTest, NetNamesTheLayer) {
   NetParameter net;
