@@ -3,8 +3,8 @@
 //   compute_image_mean INPUT_DB [OUTPUT.binaryproto]
 // The mean of each channel, for transform_param.mean_value, goes to the log.
 
-#include <memory>
 #include <cmath>
+#include <memory>
 #include <numeric>
 
 #include "caffe/util/db.hpp"

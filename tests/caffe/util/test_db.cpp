@@ -17,6 +17,14 @@ class DbTest : public testing::TempDirTest {
     database->Open(path, mode);
     return database;
   }
+  // What is said where not all records of "db" can be read, else nothing.
+  string ErrorOfReading() const {
+    return testing::ErrorOf([this] {
+      const auto database = Open(Path("db"));
+      unique_ptr<db::Cursor> cursor(database->NewCursor());
+      for (size_t sum = 0; cursor->valid(); cursor->Next()) sum += cursor->value().size();
+    });
+  }
 };
 
 TEST_F(DbTest, RoundTrip) {
@@ -103,11 +111,7 @@ TEST_F(DbTest, DamagedHeaders) {
         string damaged = bytes;
         damaged[at] ^= with;
         Write("db/data.mdb", damaged);
-        const string message = testing::ErrorOf([&] {
-          const auto database = Open(Path("db"));
-          unique_ptr<db::Cursor> cursor(database->NewCursor());
-          for (size_t sum = 0; cursor->valid(); cursor->Next()) sum += cursor->value().size();
-        });
+        const string message = ErrorOfReading();
         if (message.empty()) continue;
         ++errors;
         EXPECT_EQ(message.find(Path("db") + ": "), 0u) << "byte " << at << ": " << message;
@@ -127,11 +131,7 @@ TEST_F(DbTest, DamagedPages) {
     for (const string& with : garbage) {
       Write("db/data.mdb", bytes);
       testing::Overwrite(Path("db/data.mdb"), page * 4096, with);
-      const string message = testing::ErrorOf([&] {
-        const auto database = Open(Path("db"));
-        unique_ptr<db::Cursor> cursor(database->NewCursor());
-        for (size_t sum = 0; cursor->valid(); cursor->Next()) sum += cursor->value().size();
-      });
+      const string message = ErrorOfReading();
       if (message.empty()) continue;
       ++errors;
       EXPECT_EQ(message.find(Path("db") + ": "), 0u) << message;
