@@ -17,7 +17,7 @@ target_images=50              # per class
 test_images=5000              # all of the test split with these classes
 meta_steps=120  meta_batch=32 # four tasks, each a training and a validation batch per step
 steps=500  batch=64  tests=4  # target training
-noise_samples=5               # whose mean prediction counts in the end, with MetaPerturb
+noise_samples=20              # whose mean prediction counts in the end, with MetaPerturb
 networks=(resnet20)           # more: (resnet20 vgg9 mobilenet)
 seed=1
 if [ "${QUICKSTART_SCALE:-}" = ci ]; then
@@ -157,8 +157,6 @@ define_targets() {
     metaperturb generate --model="$network" --classes=5 --batch=$batch --max_iter=$steps --tests=$tests --seed=$seed \
       --train_source="$run/target_train_lmdb" --test_source="$run/target_test_lmdb" --test_images=$test_images \
       --phi="$run/meta_phi_iter_$meta_steps.caffemodel" --output="$run/$network"
-    metaperturb generate --model="$network" --classes=5 --mp --test_samples=$noise_samples --output="$run/$network/final_mp.prototxt" \
-      --train_source="$run/target_train_lmdb" --test_source="$run/target_test_lmdb"
   done
 }
 
@@ -167,14 +165,16 @@ train_target() {
   [ -e "$run/$1/$1$2_iter_$steps.caffemodel" ]
 }
 
-# The mean over the noise samples: by itself, as its time is not the training's.
+# test_target NETWORK SUFFIX SAMPLES
 test_target() {
-  caffe test --model="$run/$1/final_mp.prototxt" --weights="$run/$1/$1_mp_iter_$steps.caffemodel" \
-    --iterations=$((test_images / 100))
+  metaperturb evaluate --model="$run/$1/train_val$2.prototxt" --weights="$run/$1/$1$2_iter_$steps.caffemodel" \
+    --samples="$3" --images=$test_images --json="$run/$1$2.json" --output="$run/$1$2.html"
 }
 
-# The last test accuracy in a log, and the seconds of a step.
-accuracy() { grep -oE 'accuracy = [0-9.e-]+' "$run/$1.log" | tail -n 1 | sed 's/.*= //'; }
+# A number of an evaluation, and the seconds of a step.
+result() {
+  awk -v key="\"$2\": " '{ at = index($0, key); if (at) { print substr($0, at + length(key)) + 0; exit } }' "$run/$1.json"
+}
 seconds() { tail -n 1 "$run/$1.done"; }
 
 echo "MetaPerturb for Caffe, quick start: about 10 minutes on two cores; logs and results in $run"
@@ -192,25 +192,29 @@ curves=
 for network in "${networks[@]}"; do
   step 6 "training $network, plain, $steps steps" "${network}_plain" "$target_settings" train_target "$network" ""
   step 6 "training $network with MetaPerturb, $steps steps" "${network}_mp" "$target_settings" train_target "$network" _mp
-  step 6 "testing $network with MetaPerturb" "${network}_mp_test" "$target_settings" test_target "$network"
+  step 6 "testing $network, plain" "${network}_plain_test" "$target_settings" test_target "$network" "" 1
+  step 6 "testing $network with MetaPerturb" "${network}_mp_test" "$target_settings" test_target "$network" _mp $noise_samples
   curves+="${curves:+,}$network plain:$run/${network}_plain.log,$network MetaPerturb:$run/${network}_mp.log"
 done
 metaperturb plot --log="$curves" --output="$run/curves.svg"
 
 {
-  printf '\n%-10s  %14s  %16s  %-18s  %s\n' network "accuracy plain" "with MetaPerturb" better "seconds of training, plain / MetaPerturb"
+  printf '\n%-27s  %11s  %23s  %20s  %19s\n' '' 'accuracy, %' 'negative log-likelihood' 'calibration error, %' 'seconds of training'
   for network in "${networks[@]}"; do
-    awk -v n="$network" -v a="$(accuracy "${network}_plain")" -v b="$(accuracy "${network}_mp_test")" \
-      -v s="$(seconds "${network}_plain") / $(seconds "${network}_mp")" 'BEGIN {
-        d = 100 * (b - a)
-        better = d > 0 ? sprintf("MetaPerturb %+.1f", d) : d < 0 ? sprintf("plain %+.1f", -d) : "equal"
-        printf "%-10s  %13.1f%%  %15.1f%%  %-18s  %s\n", n, 100 * a, 100 * b, better, s }'
+    for suffix in "" _mp; do
+      title="$network, plain" log=${network}_plain
+      if [ -n "$suffix" ]; then title="$network with MetaPerturb" log=${network}_mp; fi
+      awk -v t="$title" -v a="$(result "$network$suffix" accuracy)" -v l="$(result "$network$suffix" negative_log_likelihood)" \
+        -v c="$(result "$network$suffix" expected_calibration_error)" -v s="$(seconds "$log")" \
+        'BEGIN { printf "%-27s  %11.1f  %23.2f  %20.1f  %19d\n", t, 100 * a, l, 100 * c, s }'
+    done
   done
   echo
-  echo "Accuracy after the last step on the $test_images test images of the five target classes, which have"
-  echo "$target_images training images each. phi was meta-learned in $(seconds meta) s on five other classes."
-  echo "With MetaPerturb, a prediction is the mean over $noise_samples noise samples (one sample in the curves)."
-  echo "One run each: a difference of a point or two can be chance."
+  echo "After the last step, on the $test_images test images of the five target classes, which have $target_images training images"
+  echo "each. The lower the negative log-likelihood and the calibration error, the better. phi was meta-learned in"
+  echo "$(seconds meta) s on five other classes. With MetaPerturb, a prediction is the mean over $noise_samples noise samples (one sample"
+  echo "in the curves). One run each: a point or two of accuracy can be chance; docs/results.md has long trainings with"
+  echo "several seeds."
 } | tee "$run/table.txt"
-echo "Curves: $run/curves.svg"
+echo "Curves: $run/curves.svg; reliability diagrams: $run/NETWORK.html, $run/NETWORK_mp.html"
 echo "This run took $((SECONDS - began)) s."
