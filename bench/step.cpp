@@ -17,6 +17,7 @@
 #include "solvers/meta_task.hpp"
 #include "tools/common/use_device.hpp"
 #include "tools/metaperturb/model_builder.hpp"
+#include "util/temporary_folder.hpp"
 
 DEFINE_string(model, "resnet20", "resnet20, vgg9 or mobilenet");
 DEFINE_bool(mp, false, "With MetaPerturb layers");
@@ -197,7 +198,7 @@ void Train() {
 class NetFile {
  public:
   explicit NetFile(const caffe::NetParameter& net) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "bench_step_XXXXXX").string();
+    std::string pattern = (caffe::TemporaryFolder() / "bench_step_XXXXXX").string();
     ENFORCE(mkdtemp(&pattern[0])) << pattern << ": cannot be made";
     folder_ = pattern;
     caffe::WriteProtoToTextFile(net, path());

@@ -1,6 +1,7 @@
 #include "caffe/util/io.hpp"
 #include "util/atomic_file.hpp"
 #include "util/first_complaint.hpp"
+#include "util/temporary_folder.hpp"
 
 #include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
@@ -138,10 +139,7 @@ void WriteProtoToBinaryFile(const Message& proto, const string& filename) {
 }
 
 void MakeTempDir(string* temp_dirname) {
-  std::error_code error;
-  string pattern = (std::filesystem::temp_directory_path(error) / "caffe_XXXXXX").string();
-  ENFORCE(!error) << "there is no folder for temporary files ($TMPDIR, else /tmp): "
-                  << error.message();
+  string pattern = (TemporaryFolder() / "caffe_XXXXXX").string();
   ENFORCE(mkdtemp(&pattern[0])) << pattern << ": cannot be created: " << std::strerror(errno);
   *temp_dirname = pattern;
 }

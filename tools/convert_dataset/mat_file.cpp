@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "util/error.hpp"
+#include "util/temporary_folder.hpp"
 
 namespace metaperturb {
 
@@ -30,7 +31,7 @@ std::vector<double> Converted(const matvar_t& value) {
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& content)
-      : path_((Folder() / "convert_dataset.XXXXXX").string()) {
+      : path_((caffe::TemporaryFolder() / "convert_dataset.XXXXXX").string()) {
     const int descriptor = mkstemp(&path_[0]);
     ENFORCE(descriptor >= 0) << path_ << ": cannot be written: " << std::strerror(errno);
     size_t done = 0;
@@ -50,13 +51,6 @@ class TemporaryFile {
   const std::string& path() const { return path_; }
 
  private:
-  static std::filesystem::path Folder() {
-    std::error_code error;
-    const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
-    ENFORCE(!error) << "there is no folder for temporary files ($TMPDIR, else /tmp): "
-                    << error.message();
-    return folder;
-  }
   std::string path_;
 };
 
