@@ -31,8 +31,12 @@ void MixupLayer<Dtype>::ReadPlan(const Blob<Dtype>& plan) {
   for (auto& images : mixed_by_) images.clear();
   for (int n = 0; n < num; ++n) {
     plan_[n] = metaperturb::PlanOf(plan, n);
+    ENFORCE(int64_t{param_.position()} < plan_[n].positions)
+        << "mixup_param.position is " << param_.position()
+        << "; it must be below the number of places that the plan draws from, "
+        << plan_[n].positions << " (mixup_plan_param.positions)";
     const bool here = this->phase_ == TRAIN && plan_[n].position == int(param_.position());
-    if (!here || plan_[n].partner == n) plan_[n] = {n, 1, 0};
+    if (!here || plan_[n].partner == n) plan_[n] = {n, 1, 0, 1};
     if (plan_[n].lambda < 1) mixed_by_[plan_[n].partner].push_back(n);
   }
 }

@@ -18,10 +18,11 @@ namespace caffe {
 ///     dx[n] = lambda[n] dy[n] + sum over m with partner[m] = n of (1 - lambda[m]) dy[m]
 /// else, and in TEST, y = x. Several images may have one partner.
 ///
-/// bottoms: x, N x ...; the plan, N x 3, which gets no gradient. Top: y; not in place.
+/// bottoms: x, N x ...; the plan, N x 4, which gets no gradient. Top: y; not in place.
 /// mixup_param: position = 0. The labels are mixed by SoftTargetLoss, which takes the same plan.
 ///
-/// Errors: shapes that do not fit; a plan with a partner outside of the batch.
+/// Errors: shapes that do not fit; a plan with a partner outside of the batch, or with no more
+/// positions than the layer's own, which would mix the labels and never the features.
 template <typename Dtype>
 class MixupLayer : public metaperturb::HostLayer<Dtype> {
  public:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "layers/layer_param.hpp"
+#include "layers/mixup_plan.hpp"
 #include "util/philox.hpp"
 #include "util/random_variates.hpp"
 
@@ -26,7 +27,7 @@ void MixupPlanLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   metaperturb::InLayer(*this, [&] {
     ENFORCE(bottom[0] != top[0]) << "cannot work in place: give the top a name of its own";
     ENFORCE(bottom[0]->num_axes() > 0) << "the bottom has no axis of images";
-    top[0]->Reshape({bottom[0]->shape(0), 3});
+    top[0]->Reshape({bottom[0]->shape(0), metaperturb::kPlanNumbers});
   });
 }
 
@@ -47,11 +48,12 @@ void MixupPlanLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     std::swap(partners_[left - 1], partners_[pick]);
   }
   Dtype* plan = top[0]->mutable_cpu_data();
-  for (int n = 0; n < num; ++n, plan += 3) {
+  for (int n = 0; n < num; ++n, plan += metaperturb::kPlanNumbers) {
     if (train && param_.per_image() && n > 0) lambda = BetaVariate(alpha, alpha, &random);
     plan[0] = static_cast<Dtype>(partners_[n]);
     plan[1] = static_cast<Dtype>(lambda);
     plan[2] = static_cast<Dtype>(position);
+    plan[3] = static_cast<Dtype>(param_.positions());
   }
 }
 

@@ -17,8 +17,8 @@ namespace caffe {
 ///     position   one of `positions` places per batch, each as likely (manifold mixup's set S)
 /// In TEST: each image itself, lambda = 1, position 0.
 ///
-/// bottom: the labels, or the data; its first axis is the batch. Top: N x 3, per image
-/// (partner, lambda, position). Neither gets a gradient.
+/// bottom: the labels, or the data; its first axis is the batch. Top: N x 4, per image
+/// (partner, lambda, position, positions). Neither gets a gradient.
 ///
 /// mixup_plan_param: alpha = 1 (mixup on CIFAR has 1, manifold mixup 2);
 /// positions = 1; per_image = false.

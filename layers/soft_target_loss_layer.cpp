@@ -68,7 +68,7 @@ void SoftTargetLossLayer<Dtype>::ReadTargets(const vector<Blob<Dtype>*>& bottom)
   valid_ = 0;
   for (int n = 0; n < outer_; ++n) {
     const metaperturb::MixupEntry plan =
-        mix ? metaperturb::PlanOf(*bottom[2], n) : metaperturb::MixupEntry{n, 1, 0};
+        mix ? metaperturb::PlanOf(*bottom[2], n) : metaperturb::MixupEntry{n, 1, 0, 1};
     for (int i = 0; i < inner_; ++i) {
       Target& target = targets_[size_t(n) * inner_ + i];
       target.first = label_of(n, i);

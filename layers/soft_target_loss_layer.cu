@@ -32,7 +32,7 @@ struct Targets {
     target.first = target.second = labels.At(i);
     target.lambda = 1;
     if (plan) {
-      const Dtype* entry = plan + 3 * inner_of.Quotient(i);
+      const Dtype* entry = plan + metaperturb::kPlanNumbers * inner_of.Quotient(i);
       target.lambda = entry[1];
       if (target.lambda < 1) {
         target.second = labels.At(static_cast<int>(entry[0]) * inner + inner_of.Remainder(i));
@@ -146,7 +146,7 @@ template <typename Dtype>
 void SoftTargetLossLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                              const vector<Blob<Dtype>*>& top) {
   const bool mixed = bottom.size() > 2 && this->phase_ == TRAIN;
-  // Checks the plan: three numbers per image, which come from the host.
+  // Checks the plan: four numbers per image, which come from the host.
   metaperturb::InLayer(*this, [&] {
     for (int n = 0; mixed && n < outer_; ++n) metaperturb::PlanOf(*bottom[2], n);
   });

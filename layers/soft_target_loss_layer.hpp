@@ -21,7 +21,7 @@ namespace caffe {
 /// TEST, whatever is given: e = 0, lambda = 1, and p_k not below FLT_MIN: the loss
 /// of SoftmaxWithLoss.
 ///
-/// bottoms: scores; labels, one per position; optionally a plan, N x 3. Tops: the loss; optionally
+/// bottoms: scores; labels, one per position; optionally a plan, N x 4. Tops: the loss; optionally
 /// p.
 /// soft_target_loss_param: label_smoothing = 0: e, in [0, 1]. softmax_param.axis = 1; loss_param as
 /// in SoftmaxWithLoss: normalization VALID (default), FULL, BATCH_SIZE, NONE; positions whose label

@@ -12,10 +12,12 @@ const char kThird[] = "name: 'mix' type: 'Mixup' mixup_param { position: 2 }";
 // Image 1 is the partner of two others; image 2 has itself.
 template <typename Dtype>
 void FillPlan(Blob<Dtype>* plan, int position = 2) {
-  plan->Reshape({4, 3});
-  const Dtype place = position;
-  FillValues<Dtype>(
-      plan, {1, Dtype(0.3), place, 3, Dtype(0.75), place, 2, Dtype(0.5), place, 1, 0, place});
+  plan->Reshape({4, 4});
+  const Dtype at = position;
+  FillValues<Dtype>(plan, {1, Dtype(0.3), at, 3,   //
+                           3, Dtype(0.75), at, 3,  //
+                           2, Dtype(0.5), at, 3,   //
+                           1, 0, at, 3});
 }
 
 TEST(MixupLayer, Formula) {
@@ -77,13 +79,18 @@ TEST(MixupLayer, Mistakes) {
   Blob<float> x(4, 3, 2, 5), plan, other(5, 3, 1, 1), scalar((std::vector<int>()));
   FillPlan(&plan);
   EXPECT_ERROR(LayerRun<float>(LayerFromText(kThird), {&x, &other}),
-               "the plan has shape 5 3 1 1 (15) where 4 3 is expected");
+               "the plan has shape 5 3 1 1 (15) where 4 4 is expected");
   EXPECT_ERROR(LayerRun<float>(LayerFromText(kThird), {&scalar, &plan}), "no axis of images");
   const auto layer = LayerRegistry<float>::CreateLayer(LayerFromText(kThird));
   EXPECT_ERROR(layer->SetUp({&x, &plan}, {&x}), "cannot work in place");
   plan.mutable_cpu_data()[0] = 0.5f;
   LayerRun<float> half(LayerFromText(kThird), {&x, &plan});
   EXPECT_ERROR(half.Forward(), "the plan names image 0.5 as partner of image 0");
+  FillPlan(&plan);
+  LayerRun<float> beyond(LayerFromText("name: 'mix' type: 'Mixup' mixup_param { position: 3 }"),
+                         {&x, &plan});
+  EXPECT_ERROR(beyond.Forward(),
+               "mixup_param.position is 3; it must be below the number of places");
 }
 
 }  // namespace

@@ -13,11 +13,11 @@ std::string Mixup(const std::string& more = "") {
 
 // Plans for five images.
 const std::vector<std::vector<double>> kPlans = {
-    {3, 0.3, 1, 2, 0.9, 1, 0, 0.5, 1, 1, 0.25, 1, 4, 0.7, 1},  // a permutation
-    {2, 0.3, 1, 2, 0.9, 1, 2, 0.5, 1, 2, 0.25, 1, 2, 0.7, 1},  // one partner for all
-    {1, 1, 1, 2, 0, 1, 0, 0.5, 1, 0, 0, 1, 1, 1, 1},
-    {3, 0.3, 0, 2, 0.9, 0, 0, 0.5, 0, 1, 0.25, 0, 4, 0.7, 0},  // for another position
-    {3, 0.3, 0, 2, 0.9, 1, 0, 0.5, 2, 1, 0.25, 1, 4, 0.7, 0}};
+    {3, 0.3, 1, 3, 2, 0.9, 1, 3, 0, 0.5, 1, 3, 1, 0.25, 1, 3, 4, 0.7, 1, 3},  // a permutation
+    {2, 0.3, 1, 3, 2, 0.9, 1, 3, 2, 0.5, 1, 3, 2, 0.25, 1, 3, 2, 0.7, 1, 3},  // a common partner
+    {1, 1, 1, 3, 2, 0, 1, 3, 0, 0.5, 1, 3, 0, 0, 1, 3, 1, 1, 1, 3},
+    {3, 0.3, 0, 3, 2, 0.9, 0, 3, 0, 0.5, 0, 3, 1, 0.25, 0, 3, 4, 0.7, 0, 3},  // another position
+    {3, 0.3, 0, 3, 2, 0.9, 1, 3, 0, 0.5, 2, 3, 1, 0.25, 1, 3, 4, 0.7, 0, 3}};
 
 template <typename Dtype>
 std::function<void(std::vector<Blob<Dtype>*>)> Fill(const std::vector<double>& plan) {
@@ -34,7 +34,7 @@ TEST_F(MixupLayerGpu, EqualsTheCpu) {
       for (const auto& shape : kShapes) {
         testing::GpuComparison comparison;
         comparison.layer = Mixup(phase);
-        comparison.shapes = {shape, {5, 3}};
+        comparison.shapes = {shape, {5, 4}};
         comparison.fill = Fill<double>(plan);
         comparison.propagate_down = {true, false};
         comparison.tolerance = 1e-14;
@@ -47,7 +47,7 @@ TEST_F(MixupLayerGpu, EqualsTheCpu) {
 TEST_F(MixupLayerGpu, EqualsTheCpuInFloat) {
   for (const auto& plan : kPlans) {
     for (const auto& shape : kShapes) {
-      testing::ExpectFloatEqualsTheCpu(Mixup(), {shape, {5, 3}}, 1e-6, Fill<float>(plan),
+      testing::ExpectFloatEqualsTheCpu(Mixup(), {shape, {5, 4}}, 1e-6, Fill<float>(plan),
                                        {true, false});
     }
   }
@@ -55,7 +55,7 @@ TEST_F(MixupLayerGpu, EqualsTheCpuInFloat) {
 
 TEST_F(MixupLayerGpu, OnlyThePlanIsReadByTheHost) {
   const testing::GpuMode mode;
-  Blob<float> x(5, 3, 4, 7), plan(std::vector<int>{5, 3});
+  Blob<float> x(5, 3, 4, 7), plan(std::vector<int>{5, 4});
   x.mutable_gpu_data();
   Fill<float>(kPlans[0])({&x, &plan});
   testing::LayerRun<float> run(testing::LayerFromText(Mixup()), {&x, &plan});
@@ -70,9 +70,9 @@ TEST_F(MixupLayerGpu, OnlyThePlanIsReadByTheHost) {
 
 TEST_F(MixupLayerGpu, Errors) {
   const testing::GpuMode mode;
-  Blob<float> x(5, 3, 4, 7), plan(std::vector<int>{5, 3});
+  Blob<float> x(5, 3, 4, 7), plan(std::vector<int>{5, 4});
   std::vector<double> bad = kPlans[0];
-  bad[3] = 5;
+  bad[4] = 5;
   Fill<float>(bad)({&x, &plan});
   testing::LayerRun<float> run(testing::LayerFromText(Mixup()), {&x, &plan});
   EXPECT_ERROR(run.Forward(), "the plan names image 5 as partner of image 1 in a batch of 5");

@@ -18,7 +18,7 @@ std::string Text(const std::string& inside) {
 TEST(MixupPlanLayer, PermutationAndOneShare) {
   Blob<float> labels(std::vector<int>{16});
   LayerRun<float> run(LayerFromText(Text("")), {&labels});
-  ASSERT_EQ((std::vector<int>{16, 3}), run.top[0]->shape());
+  ASSERT_EQ((std::vector<int>{16, 4}), run.top[0]->shape());
   for (int pass = 0; pass < 50; ++pass) {
     run.Forward();
     std::set<int> partners;
@@ -27,6 +27,7 @@ TEST(MixupPlanLayer, PermutationAndOneShare) {
       partners.insert(plan.partner);
       ASSERT_EQ(PlanOf(*run.top[0], 0).lambda, plan.lambda);
       ASSERT_EQ(0, plan.position);
+      ASSERT_EQ(1, plan.positions);
     }
     ASSERT_EQ(16u, partners.size());
   }
@@ -62,6 +63,7 @@ TEST(MixupPlanLayer, PlacesPartnersAndSharesOfTheBatch) {
     run.Forward();
     const auto plan = PlanOf(*run.top[0], 1);
     ASSERT_LT(plan.position, 3);
+    ASSERT_EQ(3, plan.positions);
     ++places[plan.position];
     ++partners[plan.partner];
     sum += plan.lambda;

@@ -18,13 +18,13 @@ LayerParameter Definition(const std::string& inside, const std::string& more = "
 // 4 images, 5 classes, 2 x 3 positions.
 class SoftTargetLossTest : public ::testing::Test {
  protected:
-  SoftTargetLossTest() : x(4, 5, 2, 3), labels(4, 1, 2, 3), plan(std::vector<int>{4, 3}) {
+  SoftTargetLossTest() : x(4, 5, 2, 3), labels(4, 1, 2, 3), plan(std::vector<int>{4, 4}) {
     FillGaussian(&x, 1, 0.0, 2.0);
     for (int i = 0; i < labels.count(); ++i) labels.mutable_cpu_data()[i] = i * 7 % 5;
-    FillValues(&plan, {2, 0.3, 0,  //
-                       1, 0.9, 0,  //
-                       0, 1, 0,    //
-                       2, 0, 0});
+    FillValues(&plan, {2, 0.3, 0, 1,  //
+                       1, 0.9, 0, 1,  //
+                       0, 1, 0, 1,    //
+                       2, 0, 0, 1});
   }
 
   // The loss from dense targets; dx gets its gradient. lambda = 1 without a plan.
@@ -33,8 +33,8 @@ class SoftTargetLossTest : public ::testing::Test {
     dx->assign(x.count(), 0);
     for (int n = 0; n < 4; ++n) {
       for (int i = 0; i < 6; ++i) {
-        const double lambda = mixed ? plan.cpu_data()[3 * n + 1] : 1;
-        const int partner = mixed ? static_cast<int>(plan.cpu_data()[3 * n]) : n;
+        const double lambda = mixed ? plan.cpu_data()[4 * n + 1] : 1;
+        const int partner = mixed ? static_cast<int>(plan.cpu_data()[4 * n]) : n;
         const int own = static_cast<int>(labels.cpu_data()[n * 6 + i]);
         const int other = static_cast<int>(labels.cpu_data()[partner * 6 + i]);
         if (own == ignored || (lambda < 1 && other == ignored)) continue;
@@ -80,7 +80,7 @@ TEST_F(SoftTargetLossTest, IgnoredPositionsAndNormalizations) {
   int valid = 0, valid_mixed = 0;
   for (int n = 0; n < 4; ++n) {
     for (int i = 0; i < 6; ++i) {
-      const int partner = static_cast<int>(plan.cpu_data()[3 * n]);
+      const int partner = static_cast<int>(plan.cpu_data()[4 * n]);
       const bool own = labels.cpu_data()[n * 6 + i] != 3;
       const bool both = own && (n == 2 || labels.cpu_data()[partner * 6 + i] != 3);
       valid += own;
@@ -182,7 +182,7 @@ TEST_F(SoftTargetLossTest, Mistakes) {
   EXPECT_ERROR(LayerRun<double>(Definition(""), {&x, &few}),
                "3 labels for scores of shape 4 5 2 3");
   EXPECT_ERROR(LayerRun<double>(Definition(""), {&x, &labels, &other}),
-               "the plan has shape 4 2 (8) where 4 3 is expected");
+               "the plan has shape 4 2 (8) where 4 4 is expected");
   EXPECT_ERROR(LayerRun<double>(Definition("", "softmax_param { axis: 2 }"), {&x, &x, &plan}),
                "120 labels for scores");
   Blob<double> sixty(std::vector<int>{60});
@@ -196,12 +196,12 @@ TEST_F(SoftTargetLossTest, Mistakes) {
   LayerRun<double> bad_label(Definition(""), {&x, &labels});
   EXPECT_ERROR(bad_label.Forward(), "label 5 of image 1 of the batch is outside of the 5 classes");
   labels.mutable_cpu_data()[7] = 0;
-  plan.mutable_cpu_data()[3] = 4;
+  plan.mutable_cpu_data()[4] = 4;
   LayerRun<double> bad_partner(Definition(""), {&x, &labels, &plan});
   EXPECT_ERROR(bad_partner.Forward(),
                "the plan names image 4 as partner of image 1 in a batch of 4");
-  plan.mutable_cpu_data()[3] = 1;
-  plan.mutable_cpu_data()[4] = 1.5;
+  plan.mutable_cpu_data()[4] = 1;
+  plan.mutable_cpu_data()[5] = 1.5;
   LayerRun<double> bad_share(Definition(""), {&x, &labels, &plan});
   EXPECT_ERROR(bad_share.Forward(), "the plan gives image 1 the share 1.5");
 }

@@ -26,10 +26,11 @@ std::function<void(std::vector<Blob<Dtype>*>)> Fill(int classes, int ignored, Dt
     if (bottoms.size() < 3) return;
     const int num = bottoms[2]->shape(0);
     for (int n = 0; n < num; ++n) {
-      Dtype* entry = bottoms[2]->mutable_cpu_data() + 3 * n;
+      Dtype* entry = bottoms[2]->mutable_cpu_data() + 4 * n;
       entry[0] = (n * 3 + 1) % num;
       entry[1] = n % 4 == 3 ? Dtype(1) : Dtype(n % 4) / 4;
       entry[2] = 0;
+      entry[3] = 1;
     }
   };
 }
@@ -43,7 +44,7 @@ testing::GpuComparison Compare(const std::string& layer, const std::vector<int>&
   comparison.shapes = {shape, positions};
   comparison.propagate_down = {true, false};
   if (plan) {
-    comparison.shapes.push_back({shape[0], 3});
+    comparison.shapes.push_back({shape[0], 4});
     comparison.propagate_down.push_back(false);
   }
   comparison.tops = tops;
@@ -101,7 +102,7 @@ TEST_F(SoftTargetLossLayerGpu, EqualsTheCpuInFloat) {
   for (const auto& shape : std::vector<std::vector<int>>{{6, 10}, {7, 33}, {6, 300}}) {
     testing::ExpectFloatEqualsTheCpu(Loss("label_smoothing: 0.1"), {shape, {shape[0]}}, 1e-5,
                                      Fill<float>(shape[1], 0), {true, false});
-    testing::ExpectFloatEqualsTheCpu(Loss(""), {shape, {shape[0]}, {shape[0], 3}}, 1e-5,
+    testing::ExpectFloatEqualsTheCpu(Loss(""), {shape, {shape[0]}, {shape[0], 4}}, 1e-5,
                                      Fill<float>(shape[1], 0), {true, false, false});
   }
 }
@@ -119,7 +120,7 @@ TEST_F(SoftTargetLossLayerGpu, NaNStaysNaN) {
 // The message names the first label that is wrong, as on the CPU.
 TEST_F(SoftTargetLossLayerGpu, Errors) {
   Blob<float> x(std::vector<int>{800, 5, 3}), labels(std::vector<int>{800, 3});
-  Blob<float> plan(std::vector<int>{800, 3});
+  Blob<float> plan(std::vector<int>{800, 4});
   testing::FillGaussian(&x, 1);
   testing::LayerRun<float> run(testing::LayerFromText(Loss("", "loss_param { ignore_label: 9 }")),
                                {&x, &labels, &plan});
@@ -130,10 +131,11 @@ TEST_F(SoftTargetLossLayerGpu, Errors) {
     return message;
   };
   for (int n = 0; n < 800; ++n) {
-    float* entry = plan.mutable_cpu_data() + 3 * n;
+    float* entry = plan.mutable_cpu_data() + 4 * n;
     entry[0] = n;
     entry[1] = 1;
     entry[2] = 0;
+    entry[3] = 1;
   }
   for (const int at : {0, 1023, 1024, 2399}) {
     std::fill_n(labels.mutable_cpu_data(), labels.count(), 1.f);
@@ -146,7 +148,7 @@ TEST_F(SoftTargetLossLayerGpu, Errors) {
   }
   std::fill_n(labels.mutable_cpu_data(), labels.count(), 4.f);
   EXPECT_EQ("", message_in(Caffe::GPU));
-  plan.mutable_cpu_data()[30] = 800;
+  plan.mutable_cpu_data()[40] = 800;
   const std::string expected = message_in(Caffe::CPU);
   EXPECT_NE(expected.find("as partner of image 10"), std::string::npos) << expected;
   EXPECT_EQ(expected, message_in(Caffe::GPU));
