@@ -2,9 +2,8 @@
 // one line of JSON. Every memory has the layout that oneDNN prefers for it, no reorder is made and
 // nothing happens in between: what the convolutions of a training step could cost at best.
 
-#include <dnnl.hpp>
-
 #include "bench/common.hpp"
+#include "caffe/util/dnnl_util.hpp"
 
 DEFINE_string(model, "resnet20", "resnet20, vgg9 or mobilenet");
 DEFINE_int32(batch, 128, "Images per step");
@@ -19,11 +18,6 @@ using metaperturb::bench::JsonLine;
 using metaperturb::bench::Median;
 using metaperturb::bench::Stopwatch;
 
-dnnl::engine& Engine() {
-  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
-
 memory::desc Any(const memory::dims& dims) {
   return memory::desc(dims, memory::data_type::f32, memory::format_tag::any);
 }
@@ -31,7 +25,7 @@ memory::desc Any(const memory::dims& dims) {
 /// Filled with small numbers: zeros would be kind to a processor that saves power, and what is left
 /// in memory may be denormal.
 memory Allocate(const memory::desc& desc) {
-  memory result(desc, Engine());
+  memory result(desc, caffe::DnnlEngine());
   float* values = static_cast<float*>(result.get_data_handle());
   for (size_t i = 0; i < desc.get_size() / sizeof(float); ++i) values[i] = 0.01f * (i % 7 - 3.0f);
   return result;
@@ -55,7 +49,6 @@ struct Convolution {
       return values.size() ? values.Get(0) : otherwise;
     };
     const memory::dim stride = field(param.stride(), 1), pad = field(param.pad(), 0);
-    const memory::dims strides{stride, stride}, pads{pad, pad};
     memory::dims weights(w.shape().begin(), w.shape().end());
     if (param.group() > 1) {
       weights[0] /= param.group();
@@ -65,25 +58,21 @@ struct Convolution {
 
     const memory::dims src(x.shape().begin(), x.shape().end());
     const memory::dims dst(y.shape().begin(), y.shape().end());
-    const auto direct = dnnl::algorithm::convolution_direct;
-    const dnnl::convolution_forward::primitive_desc f(
-        {dnnl::prop_kind::forward_training, direct, Any(src), Any(weights), Any(dst), strides, pads,
-         pads},
-        Engine());
+    const caffe::DnnlConvolutionDesc desc{Any(src),         Any(weights), {},        Any(dst),
+                                          {stride, stride}, {0, 0},       {pad, pad}};
+    const auto f = caffe::DnnlForward(desc);
     forward.primitive = dnnl::convolution_forward(f);
     forward.arguments = {{DNNL_ARG_SRC, Allocate(f.src_desc())},
                          {DNNL_ARG_WEIGHTS, Allocate(f.weights_desc())},
                          {DNNL_ARG_DST, Allocate(f.dst_desc())}};
     if (!first) {
-      const dnnl::convolution_backward_data::primitive_desc d(
-          {direct, Any(src), Any(weights), Any(dst), strides, pads, pads}, Engine(), f);
+      const auto d = caffe::DnnlBackwardData(desc, f);
       backward_data.primitive = dnnl::convolution_backward_data(d);
       backward_data.arguments = {{DNNL_ARG_DIFF_DST, Allocate(d.diff_dst_desc())},
                                  {DNNL_ARG_WEIGHTS, Allocate(d.weights_desc())},
                                  {DNNL_ARG_DIFF_SRC, Allocate(d.diff_src_desc())}};
     }
-    const dnnl::convolution_backward_weights::primitive_desc b(
-        {direct, Any(src), Any(weights), Any(dst), strides, pads, pads}, Engine(), f);
+    const auto b = caffe::DnnlBackwardWeights(desc, f);
     backward_weights.primitive = dnnl::convolution_backward_weights(b);
     const auto reuse = [](const Primitive& other, int argument, const memory::desc& desc) {
       const auto found = other.arguments.find(argument);
@@ -112,7 +101,7 @@ std::vector<Convolution> ConvolutionsOf(const std::string& model) {
 void Run() {
   ENFORCE(FLAGS_steps > 0) << "--steps=" << FLAGS_steps << ": must be above 0";
   const std::vector<Convolution> convolutions = ConvolutionsOf(FLAGS_model);
-  dnnl::stream stream(Engine());
+  dnnl::stream& stream = caffe::DnnlStream();
   double multiply_adds = 0;
   for (const Convolution& c : convolutions) multiply_adds += c.multiply_adds * (c.first ? 2 : 3);
   const auto step = [&] {

@@ -67,9 +67,13 @@ struct Pass {
   std::unique_ptr<LayoutCopy> weights;
 };
 
+// Generated code ("jit:avx512_core", "brgconv:avx2"); the others are references and matrix
+// products.
 template <class Desc>
 bool IsFast(const Desc& desc) {
-  return desc && std::strncmp(desc.impl_info_str(), "jit", 3) == 0;
+  if (!desc) return false;
+  const char* name = desc.impl_info_str();
+  return std::strncmp(name, "jit", 3) == 0 || std::strncmp(name, "brg", 3) == 0;
 }
 
 }  // namespace
@@ -77,8 +81,8 @@ bool IsFast(const Desc& desc) {
 struct DnnlConvolution::Impl {
   ConvGeometry g;
   int src_block = 1, dst_block = 1;
-  memory::desc src, dst, weights_plain, weights_any, bias;
-  Dims strides, dilations, pad;
+  DnnlConvolutionDesc desc;  // weights: in any layout
+  memory::desc weights_plain;
   dnnl::convolution_forward::primitive_desc forward_desc;
   Pass forward, backward_data, backward_weights;
   std::unique_ptr<LayoutCopy> weights_src, weights_dst;  // what backward_weights reads
@@ -92,14 +96,11 @@ struct DnnlConvolution::Impl {
 
   dnnl::convolution_forward::primitive_desc TryForward(int src_blk, int dst_blk) {
     const auto f32 = memory::data_type::f32;
-    src = memory::desc({g.num, g.in_channels, g.in_h, g.in_w}, f32, ActivationTag(src_blk));
-    dst = memory::desc({g.num, g.out_channels, g.out_h, g.out_w}, f32, ActivationTag(dst_blk));
+    desc.src = memory::desc({g.num, g.in_channels, g.in_h, g.in_w}, f32, ActivationTag(src_blk));
+    desc.dst = memory::desc({g.num, g.out_channels, g.out_h, g.out_w}, f32, ActivationTag(dst_blk));
     src_block = src_blk;
     dst_block = dst_blk;
-    const dnnl::convolution_forward::desc desc(
-        dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, src, weights_any,
-        bias, dst, strides, dilations, pad, pad);
-    return dnnl::convolution_forward::primitive_desc(desc, DnnlEngine(), true);
+    return DnnlForward(desc);
   }
 
   void MakeForward();
@@ -114,11 +115,11 @@ void DnnlConvolution::Impl::MakeForward() {
           ? Dims{g.group, g.out_channels / g.group, g.in_channels / g.group, g.kernel_h, g.kernel_w}
           : Dims{g.out_channels, g.in_channels, g.kernel_h, g.kernel_w};
   weights_plain = memory::desc(weights_dims, f32, g.group > 1 ? Tag::goihw : Tag::oihw);
-  weights_any = memory::desc(weights_dims, f32, Tag::any);
-  if (g.bias) bias = memory::desc({g.out_channels}, f32, Tag::x);
-  strides = {g.stride_h, g.stride_w};
-  dilations = {g.dilation_h - 1, g.dilation_w - 1};
-  pad = {g.pad_h, g.pad_w};
+  desc.weights = memory::desc(weights_dims, f32, Tag::any);
+  if (g.bias) desc.bias = memory::desc({g.out_channels}, f32, Tag::x);
+  desc.strides = {g.stride_h, g.stride_w};
+  desc.dilations = {g.dilation_h - 1, g.dilation_w - 1};
+  desc.pad = {g.pad_h, g.pad_w};
 
   // Blocks where the channels fill them; images with few channels enter plain.
   const int block = NativeChannelBlock();
@@ -131,10 +132,10 @@ void DnnlConvolution::Impl::MakeForward() {
   }
   forward.primitive = dnnl::convolution_forward(forward_desc);
   forward.weights.reset(new LayoutCopy(weights_plain, forward_desc.weights_desc()));
-  forward.arguments = {{DNNL_ARG_SRC, Unbound(src)},
+  forward.arguments = {{DNNL_ARG_SRC, Unbound(desc.src)},
                        {DNNL_ARG_WEIGHTS, Unbound(forward_desc.weights_desc())},
-                       {DNNL_ARG_DST, Unbound(dst)}};
-  if (g.bias) forward.arguments.insert({DNNL_ARG_BIAS, Unbound(bias)});
+                       {DNNL_ARG_DST, Unbound(desc.dst)}};
+  if (g.bias) forward.arguments.insert({DNNL_ARG_BIAS, Unbound(desc.bias)});
 }
 
 void DnnlConvolution::Impl::MakeBackwardData() {
@@ -143,16 +144,17 @@ void DnnlConvolution::Impl::MakeBackwardData() {
   // image with few channels is asked for, nor, on AVX2, where images are smaller than the kernel.
   // Copies into channels filled up to a block, or into plain ones for a matrix product, are a
   // hundred times faster than the reference that is left.
-  const memory::desc plain_src(src.dims(), f32, Tag::nchw), plain_dst(dst.dims(), f32, Tag::nchw);
-  const memory::desc blocked_src(src.dims(), f32, ActivationTag(NativeChannelBlock()));
-  memory::desc from, to;
+  const memory::desc &src = desc.src, &dst = desc.dst;
+  const memory::desc plain_src(DnnlDims(src), f32, Tag::nchw);
+  const memory::desc plain_dst(DnnlDims(dst), f32, Tag::nchw);
+  const memory::desc blocked_src(DnnlDims(src), f32, ActivationTag(NativeChannelBlock()));
+  DnnlConvolutionDesc copied = desc;
+  memory::desc &from = copied.dst, &to = copied.src;
   dnnl::convolution_backward_data::primitive_desc pd;
   for (const auto& layouts : {std::make_pair(dst, src), std::make_pair(dst, blocked_src),
                               std::make_pair(plain_dst, plain_src)}) {
     std::tie(from, to) = layouts;
-    const dnnl::convolution_backward_data::desc desc(
-        dnnl::algorithm::convolution_direct, to, weights_any, from, strides, dilations, pad, pad);
-    pd = {desc, DnnlEngine(), forward_desc, true};
+    pd = DnnlBackwardData(copied, forward_desc);
     if (IsFast(pd)) break;
   }
   backward_data.primitive = dnnl::convolution_backward_data(pd);
@@ -169,20 +171,16 @@ void DnnlConvolution::Impl::MakeBackwardData() {
 }
 
 void DnnlConvolution::Impl::MakeBackwardWeights() {
-  const auto make = [this](const memory::desc& x, const memory::desc& dy) {
-    const dnnl::convolution_backward_weights::desc desc(dnnl::algorithm::convolution_direct, x,
-                                                        weights_any, bias, dy, strides, dilations,
-                                                        pad, pad);
-    return dnnl::convolution_backward_weights::primitive_desc(desc, DnnlEngine(), forward_desc);
-  };
-  memory::desc from = src, to = dst;
-  auto pd = make(from, to);
+  const memory::desc &src = desc.src, &dst = desc.dst;
+  DnnlConvolutionDesc copied = desc;
+  memory::desc &from = copied.src, &to = copied.dst;
+  auto pd = DnnlBackwardWeights(copied, forward_desc);
   if (!IsFast(pd)) {
     // Images smaller than the kernel have no vectorised implementation on AVX2. A matrix product of
     // plain copies is a hundred times faster than the reference that is left.
-    from = memory::desc(src.dims(), memory::data_type::f32, Tag::nchw);
-    to = memory::desc(dst.dims(), memory::data_type::f32, Tag::nchw);
-    pd = make(from, to);
+    from = memory::desc(DnnlDims(src), memory::data_type::f32, Tag::nchw);
+    to = memory::desc(DnnlDims(dst), memory::data_type::f32, Tag::nchw);
+    pd = DnnlBackwardWeights(copied, forward_desc);
   }
   weights_src.reset(new LayoutCopy(src, from));
   weights_dst.reset(new LayoutCopy(dst, to));
@@ -192,7 +190,7 @@ void DnnlConvolution::Impl::MakeBackwardWeights() {
                                 {DNNL_ARG_DIFF_DST, Unbound(to)},
                                 {DNNL_ARG_DIFF_WEIGHTS, weights_diff}};
   if (g.bias) {
-    bias_diff = memory(bias, DnnlEngine());
+    bias_diff = memory(desc.bias, DnnlEngine());
     backward_weights.arguments.insert({DNNL_ARG_DIFF_BIAS, bias_diff});
   }
   dnnl::post_ops sum;

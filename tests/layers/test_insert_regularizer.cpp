@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "layers/layer_param.hpp"
 #include "testing/blob_util.hpp"
 #include "testing/regularizer_util.hpp"
@@ -22,7 +24,7 @@ const char kSmall[] = R"(
   layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" }
   layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" })";
 
-const LayerParameter& Find(const NetParameter& net, const string& name) {
+const LayerParameter& Find(const NetParameter& net, std::string_view name) {
   for (const LayerParameter& layer : net.layer()) {
     if (layer.name() == name) return layer;
   }

@@ -167,11 +167,12 @@ int Run(int argc, char** argv) {
   caffe::GlobalInit(&argc, &argv);
   ENFORCE(argc >= 2)
       << "no command is given: train, split, insert, generate, evaluate, plot, report or help";
-  const Command& command = Find(argv[1]);
-  ENFORCE(argc == 2) << argv[1] << ": unexpected argument '" << argv[2] << "'";
+  const std::string name = argv[1];
+  const Command& command = Find(name);
+  ENFORCE(argc == 2) << name << ": unexpected argument '" << argv[2] << "'";
   const std::vector<std::string> beside = caffe::GivenBeside(command.flags);
-  ENFORCE(beside.empty()) << "--" << beside[0] << " is not a flag of " << argv[1]
-                          << "; `metaperturb " << argv[1] << " --help` lists them";
+  ENFORCE(beside.empty()) << "--" << beside[0] << " is not a flag of " << name << "; `metaperturb "
+                          << name << " --help` lists them";
   return command.run();
 }
 
