@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a bare Debian 12 to a result: installs, builds, converts Fashion-MNIST, meta-learns phi on source
+# From a bare Debian or Ubuntu to a result: installs, builds, converts Fashion-MNIST, meta-learns phi on source
 # tasks, trains target networks on other classes with few images, without and with MetaPerturb, and
 # prints a table. Everything is kept in quickstart-run/; a second run repeats nothing that is done.
 #   QUICKSTART_DIR=FOLDER    in place of quickstart-run

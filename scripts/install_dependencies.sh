@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the project builds and runs with, on Debian 12, with apt; nothing when it is all there.
+# Installs with apt what the project builds and runs with, on Debian 12 and 13 and Ubuntu 24.04; nothing when it is all there.
 #   scripts/install_dependencies.sh [tests|bench]  adds what the tests or the benchmarks need
 #   scripts/install_dependencies.sh --check        installs nothing; exit code 1 when something is missing
 set -euo pipefail

@@ -271,7 +271,7 @@ TEST_F(CaffeTool, AReaderOfTheLogThatEndsTakesASnapshot) {
   Write("solver.prototxt", string(kSolver) + "max_iter: 1000000000 snapshot_prefix: 'piped'");
   const string command = "cd " + directory_ + " && timeout 120 bash -c '" + Program() +
                          " train --solver=solver.prototxt 2>&1 | sed \"/Starting Opt/q\" >log'";
-  std::system(command.c_str());
+  ASSERT_EQ(0, std::system(command.c_str()));
   int models = 0, states = 0;
   for (const auto& entry : fs::directory_iterator(directory_)) {
     models += entry.path().extension() == ".caffemodel";
