@@ -5,6 +5,12 @@ set(simd_avx512 -Wno-uninitialized -Wno-maybe-uninitialized
   -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
 set(simd_avx2 -mavx2 -mfma)
 set(simd_generic "")
+if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")  # then these files are empty
+  set(simd_avx512 "")
+  set(simd_avx2 "")
+  # With -O3 g++ 14 for aarch64 makes wrong code of these vectors, which are wider than its registers.
+  set(simd_generic $<$<NOT:$<CONFIG:Debug>>:-O2>)
+endif()
 foreach(isa generic avx2 avx512)
   set_source_files_properties(layers/metaperturb_kernels_${isa}.cpp
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}")
@@ -13,6 +19,8 @@ foreach(isa avx2 avx512)
   # Their vectors are explicit; of the stores of sign bits GCC would make others, bit by bit.
   set_property(SOURCE layers/metaperturb_kernels_${isa}.cpp
     APPEND PROPERTY COMPILE_OPTIONS -fno-tree-slp-vectorize)
+endforeach()
+foreach(isa generic avx2 avx512)
   set_source_files_properties(caffe/layers/winograd_kernels_${isa}.cpp
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}" SKIP_PRECOMPILE_HEADERS ON)
 endforeach()

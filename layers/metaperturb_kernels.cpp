@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "util/cpu_features.hpp"
 #include "util/error.hpp"
 
 namespace metaperturb {
@@ -11,11 +12,10 @@ const Kernels& KernelsFor(const char* wish) {
   const std::string isa = wish ? wish : "";
   ENFORCE(isa.empty() || isa == "generic" || isa == "avx2" || isa == "avx512")
       << "METAPERTURB_ISA=" << isa << " in the environment: is none of generic, avx2, avx512";
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx512 && (isa.empty() || isa == "avx512")) return Avx512Kernels();
-  if (avx2 && isa != "generic") return Avx2Kernels();
+#ifdef __x86_64__
+  if (caffe::CpuHasAvx512() && (isa.empty() || isa == "avx512")) return Avx512Kernels();
+  if (caffe::CpuHasAvx2() && isa != "generic") return Avx2Kernels();
+#endif
   return GenericKernels();
 }
 

@@ -68,7 +68,7 @@ struct Kernels {
   void (*log_of_fraction)(size_t size, const float* x, float* y);
 };
 
-const Kernels& Avx512Kernels();
+const Kernels& Avx512Kernels();  // these two on x86-64 alone
 const Kernels& Avx2Kernels();
 const Kernels& GenericKernels();
 /// The best for this processor up to `isa`: generic, avx2, avx512; null or empty: of all. Throws

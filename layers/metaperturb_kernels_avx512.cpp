@@ -1,3 +1,5 @@
+#ifdef __x86_64__
+
 #include "layers/metaperturb_kernels.hpp"
 
 #include <immintrin.h>
@@ -26,3 +28,5 @@ const Kernels& Avx512Kernels() {
 }
 
 }  // namespace metaperturb
+
+#endif  // __x86_64__

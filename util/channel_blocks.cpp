@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "util/cpu_features.hpp"
+
 namespace caffe {
 
 namespace {
@@ -68,7 +70,7 @@ uint64_t ReorderCount() {
 }
 
 int NativeChannelBlock() {
-  static const int block = __builtin_cpu_supports("avx512f") ? 16 : 8;
+  static const int block = CpuHasAvx512() ? 16 : 8;
   return block;
 }
 

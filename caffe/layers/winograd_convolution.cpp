@@ -8,6 +8,7 @@
 
 #include "caffe/util/channel_loops.hpp"
 #include "util/channel_blocks.hpp"
+#include "util/cpu_features.hpp"
 #include "util/scratch.hpp"
 
 namespace caffe {
@@ -55,13 +56,12 @@ int BestTile(const ConvGeometry& g) {
 }  // namespace
 
 const WinogradKernels* BestWinogradKernels(int tile) {
-  if (NativeChannelBlock() == 16) {
-    const bool avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl");
-    return avx512 ? WinogradKernelsAvx512(tile) : nullptr;
-  }
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return avx2 ? WinogradKernelsAvx2(tile) : nullptr;
+#ifdef __x86_64__
+  if (NativeChannelBlock() == 16) return WinogradKernelsAvx512(tile);
+  return CpuHasAvx2() ? WinogradKernelsAvx2(tile) : nullptr;
+#else
+  return WinogradKernelsGeneric(tile);
+#endif
 }
 
 bool WinogradConvolution::Suits(const ConvGeometry& g) {

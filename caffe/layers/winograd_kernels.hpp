@@ -55,8 +55,10 @@ struct WinogradKernels {
 /// null.
 const WinogradKernels* BestWinogradKernels(int tile);
 
+// x86-64 has these two, other processors the last.
 const WinogradKernels* WinogradKernelsAvx2(int tile);
 const WinogradKernels* WinogradKernelsAvx512(int tile);
+const WinogradKernels* WinogradKernelsGeneric(int tile);
 
 }  // namespace caffe
 

@@ -1,3 +1,5 @@
+#ifdef __x86_64__
+
 #include "caffe/layers/winograd_kernels.hpp"
 
 #include <cstring>
@@ -18,3 +20,5 @@ const WinogradKernels* WinogradKernelsAvx512(int tile) {
 }
 
 }  // namespace caffe
+
+#endif  // __x86_64__

@@ -20,10 +20,6 @@ const bool blas_is_serial = [] {
   return true;
 }();
 
-char TransposeLetter(CBLAS_TRANSPOSE transpose) {
-  return transpose == CblasNoTrans ? 'N' : 'T';
-}
-
 template <typename Dtype, class Function>
 inline void Map(int n, const Dtype* a, Dtype* y, const Function& function) {
   for (int i = 0; i < n; ++i) y[i] = function(a[i]);
@@ -51,9 +47,16 @@ void caffe_cpu_gemm<float>(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE T
                            const float* B, const float beta, float* C) {
   const int lda = TransA == CblasNoTrans ? K : M;
   const int ldb = TransB == CblasNoTrans ? N : K;
-  const dnnl_status_t status = dnnl_sgemm(TransposeLetter(TransA), TransposeLetter(TransB), M, N, K,
-                                          alpha, A, lda, B, ldb, beta, C, N);
+#ifdef __x86_64__
+  const auto letter = [](CBLAS_TRANSPOSE transpose) {
+    return transpose == CblasNoTrans ? 'N' : 'T';
+  };
+  const dnnl_status_t status =
+      dnnl_sgemm(letter(TransA), letter(TransB), M, N, K, alpha, A, lda, B, ldb, beta, C, N);
   CHECK_EQ(status, dnnl_success) << "dnnl_sgemm " << M << "x" << N << "x" << K;
+#else  // where oneDNN's is a plain loop
+  cblas_sgemm(CblasRowMajor, TransA, TransB, M, N, K, alpha, A, lda, B, ldb, beta, C, N);
+#endif
 }
 
 template <>

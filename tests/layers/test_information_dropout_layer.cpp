@@ -169,9 +169,9 @@ TEST(InformationDropoutLayer, FloatAgreesWithDouble) {
 
 // The vector functions that the layer computes with in float.
 TEST(InformationDropoutLayer, EveryInstructionSetAgreesWithTheLibrary) {
-  std::vector<const metaperturb::Kernels*> all = {&metaperturb::GenericKernels()};
-  if (__builtin_cpu_supports("avx2")) all.push_back(&metaperturb::Avx2Kernels());
-  if (__builtin_cpu_supports("avx512bw")) all.push_back(&metaperturb::Avx512Kernels());
+  const std::vector<const metaperturb::Kernels*> all = {&metaperturb::KernelsFor("generic"),
+                                                        &metaperturb::KernelsFor("avx2"),
+                                                        &metaperturb::KernelsFor("avx512")};
   const int size = 16 * 2000;
   metaperturb::AlignedVector<float> x(size), y(size);
   const float largest = std::numeric_limits<float>::infinity(), none = std::nanf("");

@@ -30,6 +30,12 @@ layer { name: "fc" type: "InnerProduct" bottom: "drop" top: "fc"
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
 )";
 
+#ifdef METAPERTURB_MPIEXEC
+const char kMpiExec[] = METAPERTURB_MPIEXEC;
+#else
+const char kMpiExec[] = "";  // this build has no MPI
+#endif
+
 vector<pid_t> ChildrenOf(pid_t parent) {
   vector<pid_t> children;
   for (const auto& entry : fs::directory_iterator("/proc")) {
@@ -47,9 +53,7 @@ vector<pid_t> ChildrenOf(pid_t parent) {
 class MetaPerturbMpi : public testing::TempDirTest {
  protected:
   void SetUp() override {
-#ifndef METAPERTURB_MPIEXEC
-    GTEST_SKIP() << "this build has no MPI";
-#else
+    if (!*kMpiExec) GTEST_SKIP() << "this build has no MPI";
     // Root runs this in containers; more processes than CPUs.
     for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
                              "OMPI_MCA_rmaps_base_oversubscribe"}) {
@@ -71,7 +75,6 @@ class MetaPerturbMpi : public testing::TempDirTest {
     run += "theta { base_lr: 0.01 lr_policy: 'fixed' type: 'Adam' momentum: 0.9 } ";
     run += "phi { base_lr: 0.01 lr_policy: 'fixed' type: 'Adam' momentum: 0.9 } ";
     Write("run.prototxt", run);
-#endif
   }
 
   // `processes` = 0: without mpirun.
@@ -79,9 +82,7 @@ class MetaPerturbMpi : public testing::TempDirTest {
     Write(prefix + ".prototxt",
           Read("run.prototxt") + "snapshot_prefix: '" + prefix + "' csv: '" + prefix + ".csv' ");
     string command = "cd " + directory_ + " && exec ";
-#ifdef METAPERTURB_MPIEXEC
-    if (processes > 0) command += METAPERTURB_MPIEXEC " -np " + std::to_string(processes) + " ";
-#endif
+    if (processes > 0) command += string(kMpiExec) + " -np " + std::to_string(processes) + " ";
     return command + METAPERTURB_BIN_DIR +
            "/metaperturb train --task_threads=1 --solver=" + prefix + ".prototxt " + more +
            " >log 2>&1";

@@ -282,7 +282,7 @@ TEST(ConvolutionLayer, WaysToGiveASetting) {
 }
 
 TEST(ConvolutionLayer, EngineCaffeIsTheDirectSum) {
-  if (!BestWinogradKernels(4)) GTEST_SKIP() << "this processor has no AVX2";
+  if (!BestWinogradKernels(4)) GTEST_SKIP() << "for this processor there are no kernels";
   Blob<float> x(2, 16, 8, 8), weights(16, 16, 3, 3);
   FillGaussian<float>(&x, 1);
   FillGaussian<float>(&weights, 2);

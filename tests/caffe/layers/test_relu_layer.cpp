@@ -26,10 +26,11 @@ TEST(ReLULayer, GradientAtZeroIsTheSlope) {
 }
 
 TEST(ReLULayer, MakesNoReorderOnBlocks) {
-  Blob<float> x(2, 5, 3, 3), y;
+  Blob<float> x(2, 5, 3, 3);
   FillGaussian(&x, 1);
   x.mutable_cpu_data(16);
-  LayerRun<float> run(LayerFromText("type: 'ReLU'"), {&x});
+  const std::vector<Blob<float>*> bottom(1, &x);
+  LayerRun<float> run(LayerFromText("type: 'ReLU'"), bottom);
   run.top[0]->overwrite_cpu_diff(16);
   const uint64_t before = ReorderCount();
   run.Forward();

@@ -1,0 +1,24 @@
+#ifndef __x86_64__
+
+#include "caffe/layers/winograd_kernels.hpp"
+
+#include <cstring>
+
+namespace caffe {
+
+namespace {
+
+constexpr int kBlock = 8;
+constexpr int kRows = 6;
+
+#include "caffe/layers/winograd_kernels.inl"
+
+}  // namespace
+
+const WinogradKernels* WinogradKernelsGeneric(int tile) {
+  return tile == 2 ? &kKernels2 : &kKernels4;
+}
+
+}  // namespace caffe
+
+#endif  // !__x86_64__
