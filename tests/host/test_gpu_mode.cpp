@@ -75,8 +75,8 @@ TEST_F(HostGpu, LayersEqualTheCpu) {
 }
 
 TEST_F(HostGpu, MixupEqualsTheCpu) {
-  Blob<double> plan(std::vector<int>{3, 3});
-  FillValues<double>(&plan, {2, 0.25, 0, 0, 0.5, 0, 1, 1, 0});
+  Blob<double> plan(std::vector<int>{3, 4});
+  FillValues<double>(&plan, {2, 0.25, 0, 1, 0, 0.5, 0, 1, 1, 1, 0, 1});
   ExpectEqualsTheCpu<double>("name: 'l' type: 'Mixup'", {3, 2, 4, 4}, {&plan}, 1e-12);
 }
 
