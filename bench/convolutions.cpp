@@ -60,19 +60,19 @@ struct Convolution {
     const memory::dims dst(y.shape().begin(), y.shape().end());
     const caffe::DnnlConvolutionDesc desc{Any(src),         Any(weights), {},        Any(dst),
                                           {stride, stride}, {0, 0},       {pad, pad}};
-    const auto f = caffe::DnnlForward(desc);
+    const auto f = caffe::DnnlForwardDesc(desc);
     forward.primitive = dnnl::convolution_forward(f);
     forward.arguments = {{DNNL_ARG_SRC, Allocate(f.src_desc())},
                          {DNNL_ARG_WEIGHTS, Allocate(f.weights_desc())},
                          {DNNL_ARG_DST, Allocate(f.dst_desc())}};
     if (!first) {
-      const auto d = caffe::DnnlBackwardData(desc, f);
+      const auto d = caffe::DnnlBackwardDataDesc(desc, f);
       backward_data.primitive = dnnl::convolution_backward_data(d);
       backward_data.arguments = {{DNNL_ARG_DIFF_DST, Allocate(d.diff_dst_desc())},
                                  {DNNL_ARG_WEIGHTS, Allocate(d.weights_desc())},
                                  {DNNL_ARG_DIFF_SRC, Allocate(d.diff_src_desc())}};
     }
-    const auto b = caffe::DnnlBackwardWeights(desc, f);
+    const auto b = caffe::DnnlBackwardWeightsDesc(desc, f);
     backward_weights.primitive = dnnl::convolution_backward_weights(b);
     const auto reuse = [](const Primitive& other, int argument, const memory::desc& desc) {
       const auto found = other.arguments.find(argument);

@@ -8,7 +8,8 @@ set(simd_generic "")
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")  # then these files are empty
   set(simd_avx512 "")
   set(simd_avx2 "")
-  # With -O3 g++ 14 for aarch64 makes wrong code of these vectors, which are wider than its registers.
+  # With -O3 g++ 14 for aarch64 makes wrong code of these vectors, which are wider than its registers: the
+  # weights' gradient in WinogradConvolutionTest.IsTheDirectSumForAnyNumberOfThreads.
   set(simd_generic $<$<NOT:$<CONFIG:Debug>>:-O2>)
 endif()
 foreach(isa generic avx2 avx512)

@@ -100,7 +100,7 @@ struct DnnlConvolution::Impl {
     desc.dst = memory::desc({g.num, g.out_channels, g.out_h, g.out_w}, f32, ActivationTag(dst_blk));
     src_block = src_blk;
     dst_block = dst_blk;
-    return DnnlForward(desc);
+    return DnnlForwardDesc(desc);
   }
 
   void MakeForward();
@@ -154,7 +154,7 @@ void DnnlConvolution::Impl::MakeBackwardData() {
   for (const auto& layouts : {std::make_pair(dst, src), std::make_pair(dst, blocked_src),
                               std::make_pair(plain_dst, plain_src)}) {
     std::tie(from, to) = layouts;
-    pd = DnnlBackwardData(copied, forward_desc);
+    pd = DnnlBackwardDataDesc(copied, forward_desc);
     if (IsFast(pd)) break;
   }
   backward_data.primitive = dnnl::convolution_backward_data(pd);
@@ -174,13 +174,13 @@ void DnnlConvolution::Impl::MakeBackwardWeights() {
   const memory::desc &src = desc.src, &dst = desc.dst;
   DnnlConvolutionDesc copied = desc;
   memory::desc &from = copied.src, &to = copied.dst;
-  auto pd = DnnlBackwardWeights(copied, forward_desc);
+  auto pd = DnnlBackwardWeightsDesc(copied, forward_desc);
   if (!IsFast(pd)) {
     // Images smaller than the kernel have no vectorised implementation on AVX2. A matrix product of
     // plain copies is a hundred times faster than the reference that is left.
     from = memory::desc(DnnlDims(src), memory::data_type::f32, Tag::nchw);
     to = memory::desc(DnnlDims(dst), memory::data_type::f32, Tag::nchw);
-    pd = DnnlBackwardWeights(copied, forward_desc);
+    pd = DnnlBackwardWeightsDesc(copied, forward_desc);
   }
   weights_src.reset(new LayoutCopy(src, from));
   weights_dst.reset(new LayoutCopy(dst, to));

@@ -34,19 +34,19 @@ dnnl::memory::dims DnnlDims(const dnnl::memory::desc& array) {
   return array.get_dims();
 }
 
-Forward::primitive_desc DnnlForward(const DnnlConvolutionDesc& c) {
+Forward::primitive_desc DnnlForwardDesc(const DnnlConvolutionDesc& c) {
   return {DnnlEngine(), kTraining,   kDirect, c.src, c.weights, c.bias, c.dst,
           c.strides,    c.dilations, c.pad,   c.pad, {},        true};
 }
 
-BackwardData::primitive_desc DnnlBackwardData(const DnnlConvolutionDesc& c,
-                                              const Forward::primitive_desc& forward) {
+BackwardData::primitive_desc DnnlBackwardDataDesc(const DnnlConvolutionDesc& c,
+                                                  const Forward::primitive_desc& forward) {
   return {DnnlEngine(), kDirect, c.src, c.weights, c.dst, c.strides,
           c.dilations,  c.pad,   c.pad, forward,   {},    true};
 }
 
-BackwardWeights::primitive_desc DnnlBackwardWeights(const DnnlConvolutionDesc& c,
-                                                    const Forward::primitive_desc& forward) {
+BackwardWeights::primitive_desc DnnlBackwardWeightsDesc(const DnnlConvolutionDesc& c,
+                                                        const Forward::primitive_desc& forward) {
   return {DnnlEngine(), kDirect, c.src, c.weights, c.bias, c.dst, c.strides,
           c.dilations,  c.pad,   c.pad, forward,   {},     true};
 }
@@ -57,21 +57,21 @@ dnnl::memory::dims DnnlDims(const dnnl::memory::desc& array) {
   return array.dims();
 }
 
-Forward::primitive_desc DnnlForward(const DnnlConvolutionDesc& c) {
+Forward::primitive_desc DnnlForwardDesc(const DnnlConvolutionDesc& c) {
   const Forward::desc desc(kTraining, kDirect, c.src, c.weights, c.bias, c.dst, c.strides,
                            c.dilations, c.pad, c.pad);
   return {desc, DnnlEngine(), true};
 }
 
-BackwardData::primitive_desc DnnlBackwardData(const DnnlConvolutionDesc& c,
-                                              const Forward::primitive_desc& forward) {
+BackwardData::primitive_desc DnnlBackwardDataDesc(const DnnlConvolutionDesc& c,
+                                                  const Forward::primitive_desc& forward) {
   const BackwardData::desc desc(kDirect, c.src, c.weights, c.dst, c.strides, c.dilations, c.pad,
                                 c.pad);
   return {desc, DnnlEngine(), forward, true};
 }
 
-BackwardWeights::primitive_desc DnnlBackwardWeights(const DnnlConvolutionDesc& c,
-                                                    const Forward::primitive_desc& forward) {
+BackwardWeights::primitive_desc DnnlBackwardWeightsDesc(const DnnlConvolutionDesc& c,
+                                                        const Forward::primitive_desc& forward) {
   const BackwardWeights::desc desc(kDirect, c.src, c.weights, c.bias, c.dst, c.strides, c.dilations,
                                    c.pad, c.pad);
   return {desc, DnnlEngine(), forward, true};

@@ -23,11 +23,11 @@ struct DnnlConvolutionDesc {
 
 /// The descriptions of its primitives, which oneDNN 2 and 3 make in different ways; empty where no
 /// implementation takes these layouts.
-dnnl::convolution_forward::primitive_desc DnnlForward(const DnnlConvolutionDesc& convolution);
-dnnl::convolution_backward_data::primitive_desc DnnlBackwardData(
+dnnl::convolution_forward::primitive_desc DnnlForwardDesc(const DnnlConvolutionDesc& convolution);
+dnnl::convolution_backward_data::primitive_desc DnnlBackwardDataDesc(
     const DnnlConvolutionDesc& convolution,
     const dnnl::convolution_forward::primitive_desc& forward);
-dnnl::convolution_backward_weights::primitive_desc DnnlBackwardWeights(
+dnnl::convolution_backward_weights::primitive_desc DnnlBackwardWeightsDesc(
     const DnnlConvolutionDesc& convolution,
     const dnnl::convolution_forward::primitive_desc& forward);
 
