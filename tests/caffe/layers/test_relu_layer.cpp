@@ -29,7 +29,7 @@ TEST(ReLULayer, MakesNoReorderOnBlocks) {
   Blob<float> x(2, 5, 3, 3);
   FillGaussian(&x, 1);
   x.mutable_cpu_data(16);
-  const std::vector<Blob<float>*> bottom(1, &x);
+  const std::vector<Blob<float>*> bottom(1, &x);  // of {&x} g++ 14 for aarch64 warns, wrongly
   LayerRun<float> run(LayerFromText("type: 'ReLU'"), bottom);
   run.top[0]->overwrite_cpu_diff(16);
   const uint64_t before = ReorderCount();
