@@ -26,7 +26,8 @@ foreach(isa generic avx2 avx512)
     PROPERTIES COMPILE_OPTIONS "${simd_common};${simd_${isa}}" SKIP_PRECOMPILE_HEADERS ON)
 endforeach()
 # Their vectors are passed between functions that are all inlined: no calling convention is involved.
-set_source_files_properties(caffe/util/channel_loops.cpp caffe/util/pooling_loops.cpp
+set_source_files_properties(
+  caffe/layers/depthwise_gradient.cpp caffe/util/channel_loops.cpp caffe/util/pooling_loops.cpp
   PROPERTIES COMPILE_OPTIONS "-Wno-psabi")
 # Choices by x != 0, which GCC does not make vectors of while the comparison might trap.
 set_source_files_properties(layers/information_dropout_layer.cpp
