@@ -50,6 +50,7 @@ class SGDSolver : public Solver<Dtype> {
   virtual void ClipGradients();
   void ScaleDiff(Dtype factor, Blob<Dtype>* param);
   bool IsOfThisLibrary() const;
+  void UpdateOnCpu(Dtype rate);
   void UpdateOnGpu(Dtype rate);
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);

@@ -29,6 +29,9 @@ endforeach()
 set_source_files_properties(
   caffe/layers/depthwise_gradient.cpp caffe/util/channel_loops.cpp caffe/util/pooling_loops.cpp
   PROPERTIES COMPILE_OPTIONS "-Wno-psabi")
+# Square roots in vectors, and an update that is the same with every instruction set.
+set_source_files_properties(caffe/solvers/update_rules.cpp
+  PROPERTIES COMPILE_OPTIONS "-fno-math-errno;-ffp-contract=off" SKIP_PRECOMPILE_HEADERS ON)
 # Choices by x != 0, which GCC does not make vectors of while the comparison might trap.
 set_source_files_properties(layers/information_dropout_layer.cpp
   PROPERTIES COMPILE_OPTIONS "-fno-trapping-math")

@@ -1,5 +1,5 @@
 #include "caffe/sgd_solvers.hpp"
-#include "caffe/solvers/for_each_element.hpp"
+#include "caffe/solvers/apply_rule.hpp"
 
 namespace caffe {
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <typeinfo>
 #include <utility>
 
-#include "caffe/solvers/for_each_element.hpp"
+#include "caffe/solvers/apply_rule.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
@@ -163,17 +164,7 @@ void SGDSolver<Dtype>::ApplyUpdate() {
   if (Caffe::mode() == Caffe::GPU) {
     UpdateOnGpu(rate);
   } else {
-    const auto& params = this->net_->learnable_params();
-    for (int i = 0; i < static_cast<int>(params.size()); ++i) {
-      if (this->net_->params_lr()[i] == 0) {
-        caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
-        continue;
-      }
-      Normalize(i);
-      Regularize(i);
-      ComputeUpdateValue(i, rate);
-      params[i]->Update();
-    }
+    UpdateOnCpu(rate);
   }
   ++this->iter_;
 }
@@ -185,6 +176,27 @@ bool SGDSolver<Dtype>::IsOfThisLibrary() const {
   return type == typeid(SGDSolver<Dtype>) || type == typeid(NesterovSolver<Dtype>) ||
          type == typeid(AdaGradSolver<Dtype>) || type == typeid(RMSPropSolver<Dtype>) ||
          type == typeid(AdaDeltaSolver<Dtype>) || type == typeid(AdamSolver<Dtype>);
+}
+
+// Parameter by parameter, in parts that stay in the cache.
+template <typename Dtype>
+void SGDSolver<Dtype>::UpdateOnCpu(Dtype rate) {
+  const auto& params = this->net_->learnable_params();
+  const bool in_parts = IsOfThisLibrary();
+  for (int i = 0; i < static_cast<int>(params.size()); ++i) {
+    if (this->net_->params_lr()[i] == 0) {
+      caffe_set(params[i]->count(), Dtype(0), params[i]->overwrite_cpu_diff(1));
+      continue;
+    }
+    std::optional<RulesInParts> parts;
+    if (in_parts) parts.emplace();
+    Normalize(i);
+    Regularize(i);
+    ComputeUpdateValue(i, rate);
+    ApplyOnCpu(params[i]->count(),
+               Subtract<Dtype>{params[i]->cpu_diff(), params[i]->mutable_cpu_data()});
+    if (in_parts) parts->Run();
+  }
 }
 
 // Each part for all parameters, so that few kernels are started.

@@ -120,6 +120,23 @@ struct Subtract {
   CAFFE_HOST_DEVICE void operator()(int i) const { w[i] -= g[i]; }
 };
 
+/// rule(i) for i in [0, n) on the CPU, on several threads where that pays; there for the rules
+/// above.
+template <class Rule>
+void ApplyOnCpu(int n, const Rule& rule);
+
+/// While one lives in the calling thread, the rules that ApplyOnCpu is given, of one parameter's
+/// elements, are kept until Run, which applies them one after another to a few thousand elements
+/// at a time: what one rule leaves, the next finds in the cache.
+class RulesInParts {
+ public:
+  RulesInParts();
+  RulesInParts(const RulesInParts&) = delete;
+  RulesInParts& operator=(const RulesInParts&) = delete;
+  ~RulesInParts();
+  void Run();
+};
+
 /// rule(i) for i in [0, n) on the device of GPU mode; there for the rules above.
 template <class Rule>
 void ApplyOnGpu(int n, const Rule& rule);

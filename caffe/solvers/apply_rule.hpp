@@ -1,21 +1,10 @@
-#ifndef CAFFE_SOLVERS_FOR_EACH_ELEMENT_HPP_
-#define CAFFE_SOLVERS_FOR_EACH_ELEMENT_HPP_
+#ifndef CAFFE_SOLVERS_APPLY_RULE_HPP_
+#define CAFFE_SOLVERS_APPLY_RULE_HPP_
 
 #include "caffe/blob.hpp"
 #include "caffe/solvers/update_rules.hpp"
 
 namespace caffe {
-
-/// Calls update(i) for i in [0, n), on several threads where that pays.
-template <class Update>
-void ForEachElement(int n, const Update& update) {
-#pragma omp parallel if (n > 1 << 15)
-  {
-    const Update own = update;  // where stores cannot change it: the loop is vectorised
-#pragma omp for simd schedule(static)
-    for (int i = 0; i < n; ++i) own(i);
-  }
-}
 
 /// A rule of update_rules.hpp for i in [0, n), where the mode says; its arrays are what the
 /// functions below give.
@@ -24,7 +13,7 @@ void Apply(int n, const Rule& rule) {
   if (Caffe::mode() == Caffe::GPU) {
     ApplyOnGpu(n, rule);
   } else {
-    ForEachElement(n, rule);
+    ApplyOnCpu(n, rule);
   }
 }
 
@@ -45,4 +34,4 @@ Dtype* MutableDiffOfMode(Blob<Dtype>* blob) {
 
 }  // namespace caffe
 
-#endif  // CAFFE_SOLVERS_FOR_EACH_ELEMENT_HPP_
+#endif  // CAFFE_SOLVERS_APPLY_RULE_HPP_
