@@ -224,7 +224,8 @@ class Sources:
 
 def do_job(a, sources, job, cpu):
     with locked(job_folder(a, job)):
-        return do_locked_job(a, sources, job, cpu)
+        if key_of(a, job) not in evidence_results.read(a.results):  # else another run has done it meanwhile
+            evidence_results.add(a.results, settings(a, job), do_locked_job(a, sources, job, cpu))
 
 
 def do_locked_job(a, sources, job, cpu):
@@ -311,9 +312,7 @@ def work(a, jobs):
                 return
             start = time.time()
             try:
-                measured = do_job(a, sources, job, cpu)
-                with lock:
-                    evidence_results.add(a.results, settings(a, job), measured)
+                do_job(a, sources, job, cpu)
             except Exception as error:  # whatever it is, the other jobs go on
                 if stopping.is_set():
                     return

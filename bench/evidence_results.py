@@ -4,11 +4,13 @@ import io
 import os
 import statistics
 import sys
+import threading
 
 # A line: what says which training it is, then what was measured.
 SETTINGS = ["target", "network", "method", "seed", "steps", "batch", "images", "samples", "source_steps", "phi",
             "device"]  # empty: the CPU
 MEASURED = ["accuracy", "nll", "calibration_error", "cpu_seconds"]
+adding = threading.Lock()  # the first line has the names, once
 
 
 def whole_lines(path):
@@ -58,8 +60,8 @@ def prepare(path):
 
 
 def add(path, settings, measured):
-    begin = os.path.getsize(path) == 0
-    with open(path, "a", newline="") as file:
+    with adding, open(path, "a", newline="") as file:
+        begin = os.path.getsize(path) == 0
         writer = csv.DictWriter(file, SETTINGS + MEASURED, lineterminator="\n")
         if begin:
             writer.writeheader()
