@@ -105,7 +105,8 @@ struct DnnlConvolution::Impl {
   memory src_diff;
   memory src_diff_computed;  // what backward_data writes, where that is not src_diff
   dnnl::reorder to_src_diff;
-  // Gradients of one backward pass, before they are added to the caller's.
+  // Gradients of one backward pass, before they are added to the caller's; those of the weights as
+  // they are computed, then in the layout that is added, weights_diff.
   memory::desc computed_weights;
   std::unique_ptr<LayoutCopy> added_weights;
   memory weights_diff, bias_diff, weights_target;

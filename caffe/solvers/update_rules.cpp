@@ -64,7 +64,7 @@ struct KeptRules {
   }
 
   void Run() {
-    const int parts = (n + kPart - 1) / kPart;
+    const int parts = n > 0 ? (n - 1) / kPart + 1 : 0;
 #pragma omp parallel for schedule(static) if (n > kFewElements)
     for (int part = 0; part < parts; ++part) {
       const int begin = part * kPart, end = std::min(n - begin, kPart) + begin;
