@@ -79,6 +79,19 @@ std::unique_ptr<SGDSolver<Dtype>> MakeSolver(const SolverParameter& param) {
       static_cast<SGDSolver<Dtype>*>(SolverRegistry<Dtype>::CreateSolver(param)));
 }
 
+/// A solver as a user may write it: it works on what ours has left in the gradient, by itself.
+template <typename Dtype>
+class HalfStepsSolver : public SGDSolver<Dtype> {
+ public:
+  explicit HalfStepsSolver(const SolverParameter& param) : SGDSolver<Dtype>(param) {}
+
+ protected:
+  void ComputeUpdateValue(int param_id, Dtype rate) override {
+    SGDSolver<Dtype>::ComputeUpdateValue(param_id, rate);
+    this->net_->learnable_params()[param_id]->scale_diff(Dtype(0.5));
+  }
+};
+
 /// What is subtracted from one weight: of its gradient g, its learning rate r, the iteration t from
 /// 1 and its two memories, zero at first.
 typedef std::function<double(double g, double r, int t, double* memory)> UpdateRule;

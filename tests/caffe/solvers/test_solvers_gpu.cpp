@@ -7,19 +7,6 @@ namespace caffe {
 namespace testing {
 namespace {
 
-// A solver as a user may write it: it works on what ours has left in the gradient, by itself.
-template <typename Dtype>
-class HalfStepsSolver : public SGDSolver<Dtype> {
- public:
-  explicit HalfStepsSolver(const SolverParameter& param) : SGDSolver<Dtype>(param) {}
-
- protected:
-  void ComputeUpdateValue(int param_id, Dtype rate) override {
-    SGDSolver<Dtype>::ComputeUpdateValue(param_id, rate);
-    this->net_->learnable_params()[param_id]->scale_diff(Dtype(0.5));
-  }
-};
-
 const char* const kSolvers[] = {"type: 'SGD' momentum: 0.9",
                                 "type: 'SGD'",
                                 "type: 'Nesterov' momentum: 0.9",

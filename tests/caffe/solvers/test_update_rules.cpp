@@ -136,26 +136,12 @@ TYPED_TEST(UpdateRules, AreKeptUntilRunAndForgottenWithoutIt) {
   EXPECT_EQ(before.w, arrays.w);
 }
 
-// Solvers as a user may write them: what ours leaves in the gradient is there at once.
-template <typename Dtype>
-class TwoHalfStepsSolver : public SGDSolver<Dtype> {
- public:
-  explicit TwoHalfStepsSolver(const SolverParameter& param) : SGDSolver<Dtype>(param) {}
-
- protected:
-  void ComputeUpdateValue(int param_id, Dtype rate) override {
-    SGDSolver<Dtype>::ComputeUpdateValue(param_id, rate);
-    Blob<Dtype>* param = this->net_->learnable_params()[param_id];
-    param->scale_diff(Dtype(0.5));
-    param->Update();
-  }
-};
-
 TYPED_TEST(UpdateRules, OfASubclassThatWorksOnTheGradientAfterOurs) {
   typedef TypeParam D;
-  const SolverParameter param = SolverText("type: 'SGD' momentum: 0.9 weight_decay: 0.1");
+  SolverParameter param = SolverText("type: 'SGD' momentum: 0.9 weight_decay: 0.1");
+  HalfStepsSolver<D> theirs(param);
+  param.set_base_lr(param.base_lr() / 2);
   const auto ours = MakeSolver<D>(param);
-  TwoHalfStepsSolver<D> theirs(param);
   ours->Step(3);
   theirs.Step(3);
   const auto& expected = ours->net()->learnable_params();
